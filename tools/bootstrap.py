@@ -1,0 +1,74 @@
+"""The bootstrap cell and the Colab badge of each lesson, made from notebooks/address.json and the lock.
+
+python tools/bootstrap.py writes both into all text twins and notebooks; a test compares them.
+"""
+
+import json
+import re
+from pathlib import Path
+
+COURSE = Path(__file__).resolve().parents[1]
+CELL = '''\
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras=={keras}", "keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/{repository}", "{tag}", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
+'''
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{lesson}.ipynb)"
+)
+BADGE_PATTERN = r"\[!\[Open in Colab\]\(.*?\)\]\(.*?\)"
+CELL_PATTERN = r"# In Colab: install.*?(?=\n# %%)"
+
+
+def facts() -> dict[str, str]:
+    """Repository, tag and the locked versions that the texts above name."""
+    address = json.loads((COURSE / "notebooks" / "address.json").read_text(encoding="utf-8"))
+    lock = (COURSE / "requirements.lock").read_text(encoding="utf-8")
+    return address | dict(re.findall(r"^(keras|keras-hub|keras-nlp)==(\S+)", lock, flags=re.M))
+
+
+def cell() -> str:
+    """Source of the bootstrap cell."""
+    text = CELL
+    for name, value in facts().items():
+        text = text.replace("{" + name + "}", value)
+    return text.strip()
+
+
+def badge(lesson: str) -> str:
+    """Markdown of a lesson's badge."""
+    return BADGE.format(lesson=lesson, **{k: v for k, v in facts().items() if k in ("repository", "tag")})
+
+
+def main() -> None:
+    """Write badge and cell into each lesson, twin and notebook alike; outputs stay as they are."""
+    for path in sorted((COURSE / "notebooks" / "text").glob("*.py")):
+        text = re.sub(BADGE_PATTERN, lambda _, path=path: badge(path.stem), path.read_text(encoding="utf-8"), count=1)
+        text = re.sub(CELL_PATTERN, lambda _: cell() + "\n", text, count=1, flags=re.S)
+        path.write_text(text, encoding="utf-8")
+        notebook = path.parents[1] / f"{path.stem}.ipynb"
+        if notebook.is_file():
+            content = json.loads(notebook.read_text(encoding="utf-8"))
+            head = re.sub(BADGE_PATTERN, badge(path.stem), "".join(content["cells"][0]["source"]), count=1)
+            for number, source in enumerate((head, cell())):
+                content["cells"][number]["source"] = source.splitlines(keepends=True)
+            notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The course's commands, with no package but Python's own library: python3 tools/course.py COMMAND
+
+  setup    make the environment .venv from requirements.lock
+  run      execute copies of all lessons in order; end with a table and the scores
+  test     prove it: unit tests, strict nbval, and the same without TensorFlow
+  outputs  execute the lessons and rewrite the committed notebooks and their text twins
+  lab      open JupyterLab
+  lint     check code, workflows and lock
+  lock     make requirements.lock anew from pyproject.toml (needs uv)
+  doctor   say in plain words what is missing or does not fit, and its remedy
+
+`make COMMAND` calls the same. The environment gets the Python that runs this script.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COURSE = Path(__file__).resolve().parents[1]
+LOCK = COURSE / "requirements.lock"
+MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
+PYTHONS = [(3, 11), (3, 12), (3, 13)]
+# Left out of the second environment: TensorFlow and all that needs it. It stands in for Colab's TPU runtime.
+TENSORFLOW_FAMILY = {
+    "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "tensorflow-metadata", "tf-keras",
+}  # fmt: skip
+# Fewer reviews and epochs where JAX runs on a CPU; the claims are those that fit (see the lessons).
+SMALL = '{"train_limit": 640, "epochs": 2, "test_limit": 320}'
+
+# A cell may take long where a machine is slow; the budget of a lesson is a matter of its own.
+NBVAL = [
+    "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=900",
+    "--nbval-sanitize-with=tests/nbval_sanitize.cfg", "-p", "no:cacheprovider",
+]  # fmt: skip
+
+
+def python_of(environment: Path) -> Path:
+    """The Python inside a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def call(*command, environment: Path = MAIN, **variables: str) -> int:
+    """Run a command with an environment's Python in the course's folder; return its exit code."""
+    return subprocess.call([str(python_of(environment)), *command], cwd=COURSE, env={**os.environ, **variables})
+
+
+def lock_without(lock: str, names: set[str]) -> str:
+    """The text of a lock file less some packages."""
+    kept, keep = [], True
+    for line in lock.splitlines(keepends=True):
+        if not line[0].isspace() and not line.startswith("#"):
+            keep = line.split("==")[0].strip() not in names
+        if keep:
+            kept.append(line)
+    return "".join(kept)
+
+
+def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
+    """Make a virtual environment from the lock, unless it is there and made from this very lock.
+
+    Ends the program with a remedy when Python is of another version or cannot make environments.
+    """
+    lock = lock_without(LOCK.read_text(encoding="utf-8"), left_out)
+    stamp = hashlib.sha256((lock + sys.version).encode()).hexdigest()
+    stamp_file = environment / "made-from"
+    if stamp_file.is_file() and stamp_file.read_text() == stamp:
+        return
+    if sys.version_info[:2] not in PYTHONS:
+        sys.exit(f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`.")
+    print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
+    shutil.rmtree(environment, ignore_errors=True)
+    if subprocess.call([sys.executable, "-m", "venv", str(environment)]):
+        sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "requirements.lock"
+        requirements.write_text(lock, encoding="utf-8")
+        options = ["--no-deps"] if left_out else []  # the lock names everything; keras-hub asks for TensorFlow
+        pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        failed = call(*pip, *options, "--require-hashes", "-r", str(requirements), environment=environment)
+    failed = failed or call(*pip, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment)
+    if failed:
+        sys.exit("pip could not install the lock. Is the package index within reach, and are 4 GB free? Then run this again.")
+    stamp_file.write_text(stamp)
+
+
+def setup() -> int:
+    """Make the main environment."""
+    set_up(MAIN)
+    return 0
+
+
+def run() -> int:
+    """Execute copies of the lessons."""
+    set_up(MAIN)
+    return call("tools/lessons.py", "run", *sys.argv[2:])
+
+
+def outputs() -> int:
+    """Rewrite the committed notebooks."""
+    set_up(MAIN)
+    return call("tools/lessons.py", "outputs", *sys.argv[2:])
+
+
+def lab() -> int:
+    """Open JupyterLab in the lessons' folder."""
+    set_up(MAIN)
+    return call("-m", "jupyter", "lab", "--notebook-dir", str(COURSE), *sys.argv[2:])
+
+
+def test() -> int:
+    """All proofs, one after the other, each with its time; 0 when all hold."""
+    set_up(MAIN)
+    set_up(WITHOUT_TENSORFLOW, TENSORFLOW_FAMILY)
+    notebooks = sorted(str(path) for path in (COURSE / "notebooks").glob("[0-9]*.ipynb"))
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="course-artifacts-") as empty:
+        variables = {"COURSE_ARTIFACTS": empty}
+        without = {"environment": WITHOUT_TENSORFLOW, "KERAS_BACKEND": "jax", **variables}
+        steps = {
+            "unit tests": lambda: call("-m", "pytest", **variables),
+            "lessons, outputs compared (strict nbval)": lambda: call(*NBVAL, *notebooks, **variables),
+            "unit tests without TensorFlow": lambda: call("-m", "pytest", "-m", "not repository", **without),
+            "lessons without TensorFlow, by their claims": lambda: call(
+                "tools/lessons.py", "run", "00", "06", "07", "--parameters", SMALL, **without
+            ),
+        }
+        for name, step in steps.items():
+            print(f"\n=== {name}", flush=True)
+            started = time.monotonic()
+            results[name] = step(), (time.monotonic() - started) / 60
+    print("\n=== summary")
+    for name, (failed, minutes) in results.items():
+        print(f"{'FAILED' if failed else 'passed'}  {minutes:5.1f} min  {name}")
+    failures = sum(bool(failed) for failed, _ in results.values())
+    print(f"{len(results) - failures} passed, {failures} failed")
+    return int(failures > 0)
+
+
+def lint() -> int:
+    """Check the code's form, the workflows' schema and security, and the lock's agreement."""
+    set_up(MAIN)
+    workflows = sorted(str(path) for path in (COURSE / ".github" / "workflows").glob("*.yml"))
+    checks = [
+        ("-m", "ruff", "check", "."),
+        ("-m", "ruff", "format", "--check", "."),
+        ("-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows),
+        ("-m", "zizmor", "--offline", *workflows),
+        ("-m", "pytest", "tests/test_repository.py"),
+    ]
+    return int(any([call(*check) for check in checks]))
+
+
+def lock() -> int:
+    """Resolve pyproject.toml for Python 3.11-3.13 on all systems, with hashes, naming no host."""
+    uv = shutil.which("uv")
+    if not uv:
+        sys.exit("`make lock` needs uv: `pip install uv`.")
+    command = [uv, "pip", "compile", "pyproject.toml", "--group", "dev", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-annotate", "--no-emit-index-url", "--quiet", "--upgrade"]
+    return subprocess.call([*command, "--custom-compile-command", "make lock", "-o", LOCK.name], cwd=COURSE)
+
+
+def doctor() -> int:
+    """Print what is missing or does not fit; see tools/doctor.py."""
+    return subprocess.call([sys.executable, str(COURSE / "tools" / "doctor.py")])
+
+
+COMMANDS = {c.__name__: c for c in (setup, run, test, outputs, lab, lint, lock, doctor)}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        sys.exit(__doc__)
+    sys.exit(COMMANDS[sys.argv[1]]())

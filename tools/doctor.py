@@ -1,0 +1,161 @@
+"""Say in plain words what this machine lacks to run the course, and what to do about it.
+
+Needs nothing but Python's own library, so that it runs where nothing is installed: python3 tools/doctor.py
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import course
+
+NEEDED_GB = 10  # two environments of about 4 GB, the weights, what the lessons make
+NEEDED_MEMORY_GIB = 6
+# Packages that the lessons import, by their names on the package index.
+PACKAGES = [
+    "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "keras", "keras-hub", "keras-nlp",
+    "jax", "numpy", "pandas", "scikit-learn", "spacy", "matplotlib", "jupyterlab", "nbval", "safetensors", "tokenizers",
+    "setuptools",
+]  # fmt: skip
+IN_ENVIRONMENT = """
+import importlib.metadata, json, sys
+versions = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        versions[name] = None
+print(json.dumps(versions))
+"""
+
+
+@dataclass
+class Finding:
+    """One thing that does not fit, and its remedy."""
+
+    problem: str
+    remedy: str
+
+
+def python(version: tuple[int, int]) -> list[Finding]:
+    """Is this a Python that the course runs on?"""
+    if version in course.PYTHONS:
+        return []
+    return [
+        Finding(
+            f"Python {version[0]}.{version[1]} is too {'old' if version < course.PYTHONS[0] else 'new'}; the course runs on 3.11 to 3.13.",
+            "Install one of them and name it: `make run PYTHON=python3.12`, or `python3.12 tools/course.py run`.",
+        )
+    ]
+
+
+def system(name: str, machine: str) -> list[Finding]:
+    """Does tensorflow-text exist for this system?"""
+    if name == "Windows":
+        return [
+            Finding(
+                "This is Windows: tensorflow-text has no package for it.",
+                "Install WSL (`wsl --install` in PowerShell) and run the course inside it, or open the lessons in Colab.",
+            )
+        ]
+    if name == "Darwin" and machine == "x86_64":
+        return [Finding("This is a Mac with an Intel processor: TensorFlow ended its packages for it.", "Use Colab, or Linux.")]
+    return []
+
+
+def venv_module(found: bool) -> list[Finding]:
+    """Can Python make virtual environments? Debian ships that apart."""
+    if found:
+        return []
+    return [Finding("Python cannot make virtual environments.", "On Debian and Ubuntu: `sudo apt install python3-venv`.")]
+
+
+def disk(free_bytes: int) -> list[Finding]:
+    """Is there room for what is still to be installed?"""
+    if free_bytes >= NEEDED_GB * 1e9:
+        return []
+    return [Finding(f"Only {free_bytes / 1e9:.0f} GB are free here.", f"Make room: the course takes up to {NEEDED_GB} GB.")]
+
+
+def memory(total_bytes: int | None) -> list[Finding]:
+    """Is there enough memory to fine-tune?"""
+    if total_bytes is None or total_bytes >= NEEDED_MEMORY_GIB * 2**30:
+        return []
+    return [
+        Finding(
+            f"This machine has {total_bytes / 2**30:.1f} GiB of memory; lesson 06 takes up to {NEEDED_MEMORY_GIB}.",
+            "Close other programs, or lower `batch_size` in the parameters cells.",
+        )
+    ]
+
+
+def packages(found: dict[str, str | None], lock: str) -> list[Finding]:
+    """Are the packages of the environment there, in the versions of the lock?"""
+    locked: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", lock, flags=re.M):
+        locked.setdefault(name, set()).add(version)
+    findings = []
+    for name, version in found.items():
+        wanted = " or ".join(sorted(locked[name]))
+        if version is None:
+            findings.append(Finding(f"{name} is missing.", f"`make setup` installs {name} {wanted}."))
+        elif version not in locked[name]:
+            problem = f"{name} is {version}; the lock names {wanted}."
+            findings.append(Finding(problem, "Delete the folder .venv and run `make setup`."))
+    return findings
+
+
+def environment(folder: Path, lock: str) -> list[Finding]:
+    """Is the course's environment there, and what does it hold?"""
+    interpreter = course.python_of(folder)
+    if not interpreter.is_file():
+        return [Finding("The course's environment is not there yet.", "`make setup` makes it; `make run` does so by itself.")]
+    command = [str(interpreter), "-c", IN_ENVIRONMENT, json.dumps(PACKAGES)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        return [Finding("The course's environment does not start.", "Delete the folder .venv and run `make setup`.")]
+    return packages(json.loads(result.stdout), lock)
+
+
+def total_memory() -> int | None:
+    """Bytes of memory, or None where Python cannot tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+CHECKS: dict[str, Callable[[], list[Finding]]] = {
+    "Python": lambda: python(sys.version_info[:2]),
+    "system": lambda: system(platform.system(), platform.machine()),
+    "virtual environments": lambda: venv_module(importlib.util.find_spec("ensurepip") is not None),
+    "disk": lambda: disk(shutil.disk_usage(course.COURSE).free),
+    "memory": lambda: memory(total_memory()),
+    "environment": lambda: environment(course.MAIN, course.LOCK.read_text(encoding="utf-8")),
+}
+
+
+def main() -> int:
+    """Print each check; return 1 when something does not fit."""
+    found = 0
+    for name, check in CHECKS.items():
+        findings = check()
+        print(f"{'!' if findings else '✓'} {name}")
+        for finding in findings:
+            print(f"    {finding.problem}\n    -> {finding.remedy}")
+        found += len(findings)
+    print("Nothing is missing: `make run`." if not found else f"{found} thing(s) to mend.")
+    return int(found > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

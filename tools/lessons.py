@@ -1,0 +1,162 @@
+"""Execute the lessons: python tools/lessons.py run [00 06 ...] | outputs [00 ...] | twins
+
+  run      copies under artifacts/run/, with progress; a table at the end. --parameters '{"epochs": 1}'
+           replaces values in the cells tagged `parameters`
+  outputs  make the committed notebooks from their text twins (notebooks/text/) and execute them
+  twins    make the text twins from the notebooks, for those who edited a lesson in JupyterLab
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
+
+from helpers import runtime
+
+NOTEBOOKS = runtime.COURSE / "notebooks"
+TWINS = NOTEBOOKS / "text"
+CLAIM = "✓ "
+
+
+def lessons(prefixes: list[str]) -> list[Path]:
+    """Paths of the text twins whose names begin with one of the prefixes (none: all), in order."""
+    paths = sorted(TWINS.glob("[0-9][0-9]_*.py"))
+    chosen = [path for path in paths if not prefixes or path.stem.startswith(tuple(prefixes))]
+    if not chosen:
+        sys.exit(f"No lesson begins with {prefixes}. There are: {', '.join(path.stem for path in paths)}.")
+    return chosen
+
+
+def read_twin(path: Path) -> nbformat.NotebookNode:
+    """The notebook that a text twin describes, without outputs; the same twin gives the same notebook."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:02d}"
+    return notebook
+
+
+def set_parameters(notebook: nbformat.NotebookNode, parameters: dict) -> None:
+    """Add assignments to the cell tagged `parameters`, for the names that it already assigns."""
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            own = {line.split("=")[0].strip() for line in cell.source.splitlines() if "=" in line}
+            cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items() if name in own)
+
+
+def execute(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Run all cells in a fresh kernel, with a bar; raises CellExecutionError at the first that fails."""
+    # With this variable set, ipykernel leaves the log lines of TensorFlow's C++ core out of the outputs;
+    # nbval sets it too, through pytest.
+    os.environ["PYTEST_CURRENT_TEST"] = "lessons"
+    client = NotebookClient(
+        notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": str(NOTEBOOKS)}}
+    )
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code_cells, desc=f"{name:24}", unit="cell", bar_format="{desc} {bar:20} {n}/{total} cells {elapsed}") as bar:
+        client.on_cell_executed = lambda **_: bar.update()
+        client.execute()
+
+
+def claims_in(notebook: nbformat.NotebookNode) -> int:
+    """Number of claims that the lesson checked and printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    lines = "".join(output.get("text", "") for output in outputs if output.output_type == "stream").splitlines()
+    return sum(line.startswith(CLAIM) for line in lines)
+
+
+@dataclass
+class Row:
+    """A line of the closing table."""
+
+    lesson: str
+    minutes: float
+    claims: int
+    result: str
+
+
+def run(paths: list[Path], parameters: dict) -> int:
+    """Execute copies; print the table, the scores and where the export lies; return the exit code."""
+    folder = runtime.artifacts_folder() / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for path in paths:
+        notebook = read_twin(path)
+        set_parameters(notebook, parameters)
+        started, result = time.monotonic(), "ok"
+        try:
+            execute(notebook, path.stem)
+        except CellExecutionError as error:
+            result = "FAILED"
+            print(f"\n{path.stem} stopped:\n{str(error)[-3000:]}")
+        finally:
+            nbformat.write(notebook, folder / f"{path.stem}.ipynb")
+        rows.append(Row(path.stem, (time.monotonic() - started) / 60, claims_in(notebook), result))
+    print_table(rows)
+    print(f"Executed copies: {folder}")
+    return int(any(row.result != "ok" for row in rows))
+
+
+def print_table(rows: list[Row]) -> None:
+    """The lessons' table, then what lesson 07 scored and where lesson 10 left the export."""
+    print(f"\n{'lesson':26}{'minutes':>8}{'claims checked':>16}  result")
+    for row in rows:
+        print(f"{row.lesson:26}{row.minutes:8.1f}{row.claims:16d}  {row.result}")
+    print(f"{'together':26}{sum(r.minutes for r in rows):8.1f}{sum(r.claims for r in rows):16d}")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"Peak memory of the largest process: {peak:.1f} GiB")
+    scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
+    if scores.is_file():
+        print(f"\n{scores.read_text(encoding='utf-8')}")
+    if (export / "saved_model.pb").is_file():
+        print(f"The exported classifier (strings in, probabilities out): {export}")
+
+
+def outputs(paths: list[Path]) -> int:
+    """Rewrite the committed notebooks from their twins, executed."""
+    for path in paths:
+        notebook = read_twin(path)
+        execute(notebook, path.stem)
+        notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
+        target = NOTEBOOKS / f"{path.stem}.ipynb"
+        unfinished = target.with_suffix(".unfinished")
+        nbformat.write(notebook, unfinished)
+        unfinished.replace(target)
+    return 0
+
+
+def twins() -> int:
+    """Write each committed notebook's cells into its text twin."""
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
+        notebook.metadata = {}
+        jupytext.write(notebook, TWINS / f"{path.stem}.py", fmt="py:percent")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "outputs", "twins"])
+    parser.add_argument("lesson", nargs="*", help="first characters of the lessons' names; none: all lessons")
+    parser.add_argument("--parameters", type=json.loads, default={}, help="JSON of values for the parameters cells")
+    options = parser.parse_args()
+    if options.command == "twins":
+        sys.exit(twins())
+    chosen = lessons(options.lesson)
+    sys.exit(run(chosen, options.parameters) if options.command == "run" else outputs(chosen))
