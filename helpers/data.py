@@ -172,9 +172,7 @@ def prepared(remake: bool = False) -> dict[str, pd.DataFrame]:
         for name, part in split(clean(load())[0]).items():
             part.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8")
 
-    folder = runtime.artifact(
-        "splits", make, {"reviews": runtime.file_hash(REVIEWS)}, [Path(__file__)], remake
-    )
+    folder = runtime.artifact("splits", make, {"reviews": runtime.file_hash(REVIEWS)}, [Path(__file__)], remake)
     names = (*SPLIT_SHARES, "undecided", "later")
     return {name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for name in names}
 
@@ -188,8 +186,7 @@ def words(texts: Iterable[str]) -> list[list[tuple[str, bool]]]:
 
     pipeline = spacy.blank("en")
     return [
-        [(token.text, token.is_stop) for token in document if not token.is_punct]
-        for document in pipeline.pipe(texts)
+        [(token.text, token.is_stop) for token in document if not token.is_punct] for document in pipeline.pipe(texts)
     ]
 
 

@@ -52,7 +52,7 @@ def _module(classifier: models.Classifier):
     """A TensorFlow object that holds the classifier's variables and its function, and nothing of Keras."""
     import tensorflow as tf
 
-    preprocessor, model = classifier.task.preprocessor, classifier.model
+    preprocessor, model = models.preprocessor(classifier), classifier.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):

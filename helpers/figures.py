@@ -41,7 +41,9 @@ def lengths(token_counts: np.ndarray, limit: int):
     figure, axes = new("How long are the reviews?", "tokens a review", "number of reviews")
     axes.hist(token_counts, bins=range(0, max(limit, int(np.max(token_counts))) + 9, 4), color=BLUE)
     axes.axvline(limit, color="black", linestyle="--")
-    axes.annotate(f"cut at {limit}", (limit, axes.get_ylim()[1] * 0.9), ha="right", xytext=(-6, 0), textcoords="offset points")
+    axes.annotate(
+        f"cut at {limit}", (limit, axes.get_ylim()[1] * 0.9), ha="right", xytext=(-6, 0), textcoords="offset points"
+    )
     return figure
 
 
@@ -70,7 +72,9 @@ def accuracies(table: pd.DataFrame, title: str):
     figure, axes = new(title, "accuracy (%), with 95 % interval", "", height=0.9 + 0.45 * len(table))
     values = 100 * table[["accuracy", "low", "high"]]
     sides = [values["accuracy"] - values["low"], values["high"] - values["accuracy"]]
-    axes.errorbar(values["accuracy"], range(len(table)), xerr=sides, fmt="o", color="black", ecolor=ORANGE, elinewidth=3)
+    axes.errorbar(
+        values["accuracy"], range(len(table)), xerr=sides, fmt="o", color="black", ecolor=ORANGE, elinewidth=3
+    )
     axes.set_yticks(range(len(table)), table.index.astype(str))
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(min(50, values["low"].min() - 2), 101)

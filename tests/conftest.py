@@ -32,8 +32,7 @@ def make_tiny_classifier(num_classes=2, seed=0):
         len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=128
     )
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
-    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=models.MAX_LENGTH)
-    return models.wrap(keras_hub.models.BertTextClassifier(backbone, num_classes, preprocessor=preprocessor))
+    return models.with_head(backbone, tokenizer, num_classes)
 
 
 def make_tiny_reviews(number=96, seed=0):

@@ -22,7 +22,9 @@ def splits(reviews):
 def frame_of(*rows):
     """A frame of reviews from (text, stars) pairs."""
     texts, stars = zip(*rows, strict=True)
-    return pd.DataFrame({"review_id": range(len(rows)), "text": texts, "stars": stars, "domain": "film", "style": "plain"})
+    return pd.DataFrame(
+        {"review_id": range(len(rows)), "text": texts, "stars": stars, "domain": "film", "style": "plain"}
+    )
 
 
 def test_the_reviews_are_those_of_the_datasheet(reviews):
@@ -45,7 +47,9 @@ def test_load_says_what_is_wrong(tmp_path):
 
 
 def test_load_keeps_texts_that_look_like_missing_values(tmp_path):
-    (tmp_path / "reviews.csv").write_text("review_id,text,stars,domain,style\n1,n/a,1,app,plain\n2,,1,app,plain\n3,null,1,app,plain\n")
+    (tmp_path / "reviews.csv").write_text(
+        "review_id,text,stars,domain,style\n1,n/a,1,app,plain\n2,,1,app,plain\n3,null,1,app,plain\n"
+    )
     assert data.load(tmp_path / "reviews.csv")["text"].tolist() == ["n/a", "", "null"]
 
 
@@ -64,7 +68,18 @@ def test_tidy_text(text, tidy):
 
 
 def test_clean_drops_what_it_should_and_reports_it():
-    dirty = frame_of(("Good  film.", 5), ("good film", 5), ("", 4), (None, 4), ("Odd", 7), ("Odd too", "five"), ("Mixed", 1), ("mixed!", 5), ("👍", 5), ("👎", 1))
+    dirty = frame_of(
+        ("Good  film.", 5),
+        ("good film", 5),
+        ("", 4),
+        (None, 4),
+        ("Odd", 7),
+        ("Odd too", "five"),
+        ("Mixed", 1),
+        ("mixed!", 5),
+        ("👍", 5),
+        ("👎", 1),
+    )
     clean, report = data.clean(dirty)
     assert clean["text"].tolist() == ["Good film.", "👍", "👎"]
     assert clean["stars"].dtype == "int64"

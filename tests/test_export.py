@@ -13,7 +13,17 @@ pytestmark = pytest.mark.tensorflow
 if runtime.installed("tensorflow"):
     from helpers import export
 
-AWKWARD = ["", "good " * 500, "naïve café", "two\u00a0words", "zero\u200bwidth", "日本語", "😂", "[SEP] [MASK]", "line\nbreak"]
+AWKWARD = [
+    "",
+    "good " * 500,
+    "naïve café",
+    "two\u00a0words",
+    "zero\u200bwidth",
+    "日本語",
+    "😂",
+    "[SEP] [MASK]",
+    "line\nbreak",
+]
 
 
 @pytest.fixture(scope="module")

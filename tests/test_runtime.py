@@ -16,7 +16,9 @@ def in_new_process(code: str, **variables: str) -> subprocess.CompletedProcess:
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    result = in_new_process("import sys, helpers; print(sorted({'keras', 'tensorflow', 'jax', 'numpy'} & set(sys.modules)))")
+    result = in_new_process(
+        "import sys, helpers; print(sorted({'keras', 'tensorflow', 'jax', 'numpy'} & set(sys.modules)))"
+    )
     assert result.stdout.strip() == "[]"
 
 

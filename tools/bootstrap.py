@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 COURSE = Path(__file__).resolve().parents[1]
-CELL = '''\
+CELL = """\
 # In Colab: install what is missing and fetch the course. Elsewhere: nothing.
 import importlib.util
 import os
@@ -26,7 +26,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
     if not os.path.isdir(folder):
         subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
     sys.path.insert(0, folder)
-'''
+"""
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{lesson}.ipynb)"

@@ -71,7 +71,9 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
     if stamp_file.is_file() and stamp_file.read_text() == stamp:
         return
     if sys.version_info[:2] not in PYTHONS:
-        sys.exit(f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`.")
+        sys.exit(
+            f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`."
+        )
     print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
     shutil.rmtree(environment, ignore_errors=True)
     if subprocess.call([sys.executable, "-m", "venv", str(environment)]):
@@ -84,7 +86,9 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
         failed = call(*pip, *options, "--require-hashes", "-r", str(requirements), environment=environment)
     failed = failed or call(*pip, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment)
     if failed:
-        sys.exit("pip could not install the lock. Is the package index within reach, and are 4 GB free? Then run this again.")
+        sys.exit(
+            "pip could not install the lock. Is the package index within reach, and are 4 GB free? Then run this again."
+        )
     stamp_file.write_text(stamp)
 
 

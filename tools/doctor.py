@@ -68,7 +68,11 @@ def system(name: str, machine: str) -> list[Finding]:
             )
         ]
     if name == "Darwin" and machine == "x86_64":
-        return [Finding("This is a Mac with an Intel processor: TensorFlow ended its packages for it.", "Use Colab, or Linux.")]
+        return [
+            Finding(
+                "This is a Mac with an Intel processor: TensorFlow ended its packages for it.", "Use Colab, or Linux."
+            )
+        ]
     return []
 
 
@@ -76,14 +80,18 @@ def venv_module(found: bool) -> list[Finding]:
     """Can Python make virtual environments? Debian ships that apart."""
     if found:
         return []
-    return [Finding("Python cannot make virtual environments.", "On Debian and Ubuntu: `sudo apt install python3-venv`.")]
+    return [
+        Finding("Python cannot make virtual environments.", "On Debian and Ubuntu: `sudo apt install python3-venv`.")
+    ]
 
 
 def disk(free_bytes: int) -> list[Finding]:
     """Is there room for what is still to be installed?"""
     if free_bytes >= NEEDED_GB * 1e9:
         return []
-    return [Finding(f"Only {free_bytes / 1e9:.0f} GB are free here.", f"Make room: the course takes up to {NEEDED_GB} GB.")]
+    return [
+        Finding(f"Only {free_bytes / 1e9:.0f} GB are free here.", f"Make room: the course takes up to {NEEDED_GB} GB.")
+    ]
 
 
 def memory(total_bytes: int | None) -> list[Finding]:
@@ -118,7 +126,11 @@ def environment(folder: Path, lock: str) -> list[Finding]:
     """Is the course's environment there, and what does it hold?"""
     interpreter = course.python_of(folder)
     if not interpreter.is_file():
-        return [Finding("The course's environment is not there yet.", "`make setup` makes it; `make run` does so by itself.")]
+        return [
+            Finding(
+                "The course's environment is not there yet.", "`make setup` makes it; `make run` does so by itself."
+            )
+        ]
     command = [str(interpreter), "-c", IN_ENVIRONMENT, json.dumps(PACKAGES)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:

@@ -1,9 +1,9 @@
 """Execute the lessons: python tools/lessons.py run [00 06 ...] | outputs [00 ...] | twins
 
-  run      copies under artifacts/run/, with progress; a table at the end. --parameters '{"epochs": 1}'
-           replaces values in the cells tagged `parameters`
-  outputs  make the committed notebooks from their text twins (notebooks/text/) and execute them
-  twins    make the text twins from the notebooks, for those who edited a lesson in JupyterLab
+run      copies under artifacts/run/, with progress; a table at the end. --parameters '{"epochs": 1}'
+         replaces values in the cells tagged `parameters`
+outputs  make the committed notebooks from their text twins (notebooks/text/) and execute them
+twins    make the text twins from the notebooks, for those who edited a lesson in JupyterLab
 """
 
 import argparse
@@ -67,7 +67,9 @@ def execute(notebook: nbformat.NotebookNode, name: str) -> None:
         notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    with tqdm(total=code_cells, desc=f"{name:24}", unit="cell", bar_format="{desc} {bar:20} {n}/{total} cells {elapsed}") as bar:
+    with tqdm(
+        total=code_cells, desc=f"{name:24}", unit="cell", bar_format="{desc} {bar:20} {n}/{total} cells {elapsed}"
+    ) as bar:
         client.on_cell_executed = lambda **_: bar.update()
         client.execute()
 

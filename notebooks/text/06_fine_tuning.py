@@ -37,7 +37,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
 # %% tags=["parameters"]
 seed = 42
 epochs = 3  # times that the model sees all training reviews
-batch_size = 32  # reviews a step
+batch_size = 16  # reviews a step
 learning_rate = 1e-4  # the peak; Keras's default for Adam, 1e-3, is far too high here
 train_limit = None  # use only so many training reviews (None: all)
 
@@ -58,13 +58,13 @@ print(f"{len(train):,} reviews to train, {len(validation)} to validate")
 # %% [markdown]
 # ## Backbone and head
 #
-# The backbone brings what it learnt from a billion sentence pairs. The **head** is new: one layer from the vector of
-# `[CLS]` to two numbers, the **logits**, one for each class. Its weights start at random.
+# The backbone brings what it learnt from a billion sentence pairs. The **head** is new: the mean over the tokens'
+# vectors, as in lesson 00, then one layer to two numbers, the **logits**, one for each class. Its weights start at random.
 
 # %%
 classifier = models.classifier(num_classes=2, seed=seed)
-backbone_size = models.parameter_count(classifier.task.backbone)
-head_size = models.parameter_count(classifier.model) - backbone_size
+backbone_size = models.parameter_count(classifier.backbone)
+head_size = models.parameter_count(classifier.model.get_layer("logits"))
 print(f"backbone {backbone_size:,} parameters, head {head_size:,}")
 
 # %% [markdown]
@@ -111,10 +111,12 @@ optimizer = finetuning.make_optimizer(recipe, steps, classifier.model.trainable_
 schedule = optimizer._learning_rate
 rates = np.array([float(schedule(step)) for step in range(steps + 1)])
 
-# %%
+# %% tags=["nbval-ignore-output"]
 figure, axes = figures.new("Learning rate: warm-up, then decay", "step", "learning rate")
 axes.plot(rates, color=figures.BLUE)
 figures.show(figure, "A line that rises steeply from 0 over the first tenth of the steps and then falls slowly back to 0.")
+
+# %%
 course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8)
 
 # %% [markdown]
@@ -203,9 +205,8 @@ def tiny_model():
     keras.utils.set_random_seed(seed)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
     tokenizer = models.keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
-    preprocessor = models.keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=16)
     backbone = models.keras_hub.models.BertBackbone(len(vocabulary), 2, 2, 16, 32, max_sequence_length=16)
-    return models.wrap(models.keras_hub.models.BertTextClassifier(backbone, 2, preprocessor=preprocessor))
+    return models.with_head(backbone, tokenizer, num_classes=2)
 
 
 # %%

@@ -38,7 +38,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
 # %% tags=["parameters"]
 seed = 42
 epochs = 3  # as in lesson 06: with the same values its model is found and not trained again
-batch_size = 32
+batch_size = 16
 learning_rate = 1e-4
 train_limit = None
 number_of_texts = 200  # reviews on which export and model are compared
