@@ -62,6 +62,7 @@ def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     steps = [("tidy the text", int((tidy["text"] != frame["text"]).sum()), 0)]
 
     def keep(rows: pd.Series, step: str) -> None:
+        """Keep the rows that are True, and count the others in the report."""
         nonlocal tidy
         steps.append((step, 0, int((~rows).sum())))
         tidy = tidy[rows]
@@ -169,6 +170,7 @@ def prepared(remake: bool = False) -> dict[str, pd.DataFrame]:
     """The clean splits, as an artifact that lesson 02 makes and later lessons load."""
 
     def make(folder: Path) -> None:
+        """Write a CSV file for each split."""
         for name, part in split(clean(load())[0]).items():
             part.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8")
 

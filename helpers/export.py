@@ -41,6 +41,7 @@ def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[st
         raise ValueError(f"{len(labels)} labels for {classifier.num_classes} classes: name each class once.")
     import tensorflow as tf
 
+    tf.get_logger().setLevel("WARNING")  # or else it prints the path of the temporary folder
     with runtime.replaced_when_complete(folder) as unfinished:
         module = _module(classifier)
         tf.saved_model.save(module, str(unfinished), signatures=module.predict)
@@ -56,6 +57,7 @@ def _module(classifier: models.Classifier):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
+        """Strings (texts,) to probabilities, float32 (texts, classes)."""
         plain = tf.strings.regex_replace(texts, models.SPACES, " ")
         plain = tf.strings.regex_replace(plain, models.INVISIBLE, "")
         logits = model(preprocessor(plain), training=False)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -157,8 +156,6 @@ def save_arrays(path: Path, arrays: Sequence[np.ndarray], facts: dict) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("wb") as file:
         np.savez(file, *arrays, facts=np.array(json.dumps(facts)))
-        file.flush()
-        os.fsync(file.fileno())
     unfinished.replace(path)
 
 
@@ -265,6 +262,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = tqdm(total=total, initial=done, unit=" batches", desc="training", mininterval=2, file=sys.stdout)
 
     def on_train_batch_end(self, batch, logs=None):
+        """Move the bar on by one batch (Keras calls this)."""
         self.bar.update()
 
 
@@ -320,6 +318,7 @@ def fine_tuned(
     checkpoint_folder = runtime.artifacts_folder() / "checkpoints" / runtime.artifact_key(inputs, sources)[:12]
 
     def make(folder: Path) -> None:
+        """Train; keep weights and history."""
         pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
         history = fine_tune(classifier, *pairs, recipe, checkpoint_folder)
         save_arrays(folder / "weights.npz", values_of(classifier.model.variables), {})

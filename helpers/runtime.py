@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,6 +110,8 @@ def start(seed: int = 42) -> Session:
     backend = choose_backend()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ core stay out of lessons
+    # tensorflow-hub 0.16.1 warns of a package that its author, not the reader, must replace.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     import keras
 
     keras.utils.set_random_seed(seed)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -71,7 +72,25 @@ def execute(notebook: nbformat.NotebookNode, name: str) -> None:
         total=code_cells, desc=f"{name:24}", unit="cell", bar_format="{desc} {bar:20} {n}/{total} cells {elapsed}"
     ) as bar:
         client.on_cell_executed = lambda **_: bar.update()
-        client.execute()
+        # The log lines of TensorFlow's C++ core would break the bar; errors of a cell come another way.
+        client.execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def as_shown(notebook: nbformat.NotebookNode) -> None:
+    """Keep of each printed text what a screen would show at the end: progress bars once, not at each step."""
+    for cell in notebook.cells:
+        merged = []
+        for output in cell.get("outputs", []):
+            if merged and output.output_type == "stream" and merged[-1].get("name") == output.name:
+                merged[-1].text += output.text
+            else:
+                merged.append(output)
+        for output in merged:
+            if output.output_type == "stream":
+                lines = output.text.replace("\r\n", "\n").split("\n")
+                output.text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+        if cell.cell_type == "code":
+            cell.outputs = merged
 
 
 def claims_in(notebook: nbformat.NotebookNode) -> int:
@@ -119,7 +138,8 @@ def print_table(rows: list[Row]) -> None:
     for row in rows:
         print(f"{row.lesson:26}{row.minutes:8.1f}{row.claims:16d}  {row.result}")
     print(f"{'together':26}{sum(r.minutes for r in rows):8.1f}{sum(r.claims for r in rows):16d}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # macOS counts bytes, Linux KiB
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
     print(f"Peak memory of the largest process: {peak:.1f} GiB")
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
     if scores.is_file():
@@ -133,6 +153,7 @@ def outputs(paths: list[Path]) -> int:
     for path in paths:
         notebook = read_twin(path)
         execute(notebook, path.stem)
+        as_shown(notebook)
         notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
         target = NOTEBOOKS / f"{path.stem}.ipynb"
         unfinished = target.with_suffix(".unfinished")
