@@ -1,5 +1,6 @@
 """Lesson 06: fine-tune a classifier in length-grouped batches, with checkpoints to resume from."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -192,8 +193,8 @@ class Checkpoints:
     storing: recipe and epoch decide it. Without a folder nothing is stored.
     """
 
-    def __init__(self, folder: Path | None, model: keras.Model, optimizer, recipe: Recipe):
-        self.folder, self.recipe = folder, asdict(recipe)
+    def __init__(self, folder: Path | None, model: keras.Model, optimizer, recipe: Recipe, data_hash: str):
+        self.folder, self.run = folder, {"recipe": asdict(recipe), "data": data_hash}
         self.weights = model.variables  # dropout's random state is among them
         self.state = [*model.variables, *optimizer.variables]
         self.best = values_of(self.weights)
@@ -205,8 +206,10 @@ class Checkpoints:
         if self.folder is None or not (self.folder / "last.npz").exists():
             return []
         values, facts = load_arrays(self.folder / "last.npz")
-        if facts["recipe"] != self.recipe:
-            raise ValueError(f"The checkpoint in {self.folder} has another recipe. Delete it, or keep its recipe.")
+        if facts["run"] != self.run:
+            raise ValueError(
+                f"The checkpoint in {self.folder} is of another recipe or other data. Delete it, or keep both."
+            )
         assign(self.state, values)
         self.best, _ = load_arrays(self.folder / "best.npz")
         return facts["history"]
@@ -220,7 +223,7 @@ class Checkpoints:
             return
         if is_best:
             save_arrays(self.folder / "best.npz", self.best, {})
-        save_arrays(self.folder / "last.npz", values_of(self.state), {"recipe": self.recipe, "history": history})
+        save_arrays(self.folder / "last.npz", values_of(self.state), {"run": self.run, "history": history})
 
 
 def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -286,7 +289,8 @@ def fine_tune(
     steps = math.ceil(len(ids) / recipe.batch_size)
     optimizer = make_optimizer(recipe, recipe.epochs * steps, model.trainable_variables)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, recipe)
+    data_hash = hashlib.sha256(b"".join(map(bytes, [*ids, labels]))).hexdigest()
+    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, recipe, data_hash)
     history = checkpoints.restore()
     progress = Progress(recipe.epochs * steps, done=len(history) * steps)
     while len(history) < recipe.epochs and not has_stopped_improving(history, recipe.patience):

@@ -105,13 +105,20 @@ def choose_backend() -> str:
     return backend
 
 
-def start(seed: int = 42) -> Session:
-    """Choose the backend, seed every random generator, and return the lesson's `Session`."""
+def settle_backend() -> str:
+    """Tell Keras, before its first import, which backend to take; keep others' noise out of lessons."""
     backend = choose_backend()
     os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of TensorFlow's C++ core stay out of lessons
-    # tensorflow-hub 0.16.1 warns of a package that its author, not the reader, must replace.
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Warnings of libraries to their own authors: tensorflow-hub 0.16.1 on setuptools, kagglehub on its progress bar.
+    for message in ("pkg_resources is deprecated", "IProgress not found"):
+        warnings.filterwarnings("ignore", message=message)
+    return backend
+
+
+def start(seed: int = 42) -> Session:
+    """Seed every random generator and return the lesson's `Session`; errors as in `choose_backend`."""
+    backend = settle_backend()
     import keras
 
     keras.utils.set_random_seed(seed)

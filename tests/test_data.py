@@ -127,7 +127,7 @@ def test_split_loses_and_doubles_nothing(reviews, splits):
 def test_split_is_stratified(splits):
     counts = pd.DataFrame({name: splits[name].groupby(data.STRATUM).size() for name in data.SPLIT_SHARES}).fillna(0)
     for name, share in data.SPLIT_SHARES.items():
-        assert (counts[name] - share * counts.sum(axis=1)).abs().max() < 2.1  # rounding, and clusters stay whole
+        assert (counts[name] - share * counts.sum(axis=1)).abs().max() < 3.1  # rounding; clusters stay whole
     assert len(counts) == 6 * 4 * 2
 
 

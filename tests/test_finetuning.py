@@ -152,10 +152,12 @@ def test_history_is_what_the_weights_say(tiny_classifier):
 
 
 def test_training_ends_with_the_best_weights_not_the_last(tiny_classifier):
-    history = train(tiny_classifier, replace(TINY, epochs=30, learning_rate=3e-2, patience=30))
-    best = max(history.to_dict("records"), key=finetuning.quality)
-    assert best["epoch"] < 30 and best["validation_loss"] != history["validation_loss"].iloc[-1]
     texts, labels = make_tiny_reviews(40, seed=1)
+    recipe = replace(TINY, epochs=12, learning_rate=3e-2, patience=12)
+    history = finetuning.fine_tune(tiny_classifier, make_tiny_reviews(24), (texts, labels), recipe)  # it over-fits
+    best = max(history.to_dict("records"), key=finetuning.quality)
+    last = history["validation_loss"].iloc[-1]
+    assert abs(best["validation_loss"] - last) > 0.02  # or else this test would prove nothing
     loss = -np.log(finetuning.predict_proba(tiny_classifier, texts)[np.arange(40), labels]).mean()
     assert loss == pytest.approx(best["validation_loss"], rel=1e-3)
 
@@ -233,10 +235,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         finetuning.load_arrays(path)
 
 
-def test_another_recipe_or_shape_does_not_resume(tmp_path, tiny_classifier):
+def test_another_recipe_data_or_shape_does_not_resume(tmp_path, tiny_classifier):
     train(tiny_classifier, replace(TINY, epochs=1), tmp_path)
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(ValueError, match="another recipe or other data"):
         train(tiny_classifier, replace(TINY, epochs=2), tmp_path)
+    with pytest.raises(ValueError, match="another recipe or other data"):
+        other = make_tiny_reviews(96, seed=9)
+        finetuning.fine_tune(tiny_classifier, other, other, replace(TINY, epochs=1), tmp_path)
     with pytest.raises(ValueError, match="another shape"):
         train(make_tiny_classifier(num_classes=3), replace(TINY, epochs=1), tmp_path)
 

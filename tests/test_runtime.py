@@ -46,6 +46,12 @@ def test_backend_is_jax_where_tensorflow_is_not_installed(monkeypatch):
     assert runtime.choose_backend() == "tensorflow"
 
 
+def test_the_backend_is_settled_before_any_helper_imports_keras():
+    code = "from helpers import models; import keras; print(keras.backend.backend())"
+    expected = "tensorflow" if runtime.installed("tensorflow") else "jax"
+    assert in_new_process(code, KERAS_BACKEND="").stdout.split()[-1] == expected
+
+
 def test_wrong_missing_or_second_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(ValueError, match="'torch'; the course knows tensorflow and jax"):
