@@ -174,7 +174,7 @@ if train_limit is None:
 
 # %% [markdown]
 # These reviews chose the best epoch, so they flatter the model a little. The verdict falls in lesson 07, on reviews
-# that have chosen nothing.
+# that chose no epoch.
 
 # %% [markdown]
 # ## New reviews
