@@ -22,7 +22,8 @@ import tensorflow_text
 model = tf.saved_model.load(sys.argv[1])
 texts = json.load(sys.stdin)
 print("ANSWER" + json.dumps(model.predict(tf.constant(texts, tf.string)).numpy().tolist()))
-print("MODULES" + json.dumps([name for name in ("keras", "keras_hub", "helpers") if name in sys.modules]))
+needless = {"keras_hub", "helpers"} & set(sys.modules)  # Keras itself comes with TensorFlow
+assert not needless, f"the export pulled in {needless}"
 """
 
 
@@ -71,7 +72,8 @@ def _module(classifier: models.Classifier):
 def predict_in_fresh_process(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """Probabilities, float64 (texts, classes), from a new Python process that knows only the export.
 
-    The process imports TensorFlow and tensorflow-text, no Keras and none of the course's code.
+    The process imports TensorFlow and tensorflow-text (which bring Keras along), no KerasHub and none of
+    the course's code, and checks that.
     Raises RuntimeError with what the process printed when it fails.
     """
     command = [sys.executable, "-c", CONSUMER, str(folder)]

@@ -85,6 +85,13 @@ def test_a_broken_export_says_so(tmp_path):
         export.predict_in_fresh_process(tmp_path, ["good"])
 
 
+def test_the_fresh_process_refuses_the_courses_code(tiny_classifier, tmp_path, monkeypatch):
+    folder = export.saved_model(tiny_classifier, tmp_path / "model")
+    monkeypatch.setattr(export, "CONSUMER", "import helpers\n" + export.CONSUMER)
+    with pytest.raises(RuntimeError, match="the export pulled in {'helpers'}"):
+        export.predict_in_fresh_process(folder, ["good"])
+
+
 def test_another_backend_is_refused(tiny_classifier, tmp_path, monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):

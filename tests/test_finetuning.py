@@ -92,9 +92,9 @@ def test_padding_does_not_change_the_answer(minilm):
 # ---- optimizer
 
 
-def test_rate_rises_to_its_peak_and_falls_to_zero(tiny_classifier):
+def test_rate_rises_to_its_peak_and_falls_to_zero():
     recipe = replace(TINY, learning_rate=1e-3, warmup_share=0.1)
-    schedule = finetuning.make_optimizer(recipe, 100, tiny_classifier.model.trainable_variables)._learning_rate
+    schedule = finetuning.learning_rates(recipe, 100)
     rates = [float(schedule(step)) for step in range(101)]
     assert rates[0] == 0 and np.argmax(rates) == 10
     assert rates[10] == pytest.approx(1e-3) and rates[100] == pytest.approx(0, abs=1e-9)
@@ -140,6 +140,28 @@ def test_training_learns(tiny_classifier):
     texts, labels = make_tiny_reviews(60, seed=2)
     right = (finetuning.predict_proba(tiny_classifier, texts).argmax(axis=1) == labels).mean()
     assert right > 0.9 > 0.3 > history["train_loss"].iloc[-1]
+
+
+def test_the_optimizer_follows_the_rates(tiny_classifier):
+    optimizer = finetuning.make_optimizer(TINY, 50, tiny_classifier.model.trainable_variables)
+    for step in (0, 5, 30):
+        optimizer.iterations.assign(step)
+        rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+        assert rate == pytest.approx(float(finetuning.learning_rates(TINY, 50)(step)), rel=1e-5)
+
+
+def test_each_epoch_of_a_training_has_its_own_order(tiny_classifier, monkeypatch):
+    seen = []
+    grouped = finetuning.grouped_by_length
+
+    def spy(lengths, batch_size, random):
+        batches = grouped(lengths, batch_size, random)
+        seen.append(np.concatenate(batches).tolist())
+        return batches
+
+    monkeypatch.setattr(finetuning, "grouped_by_length", spy)
+    train(tiny_classifier)
+    assert len({tuple(order) for order in seen}) == len(seen) == TINY.epochs
 
 
 def test_history_is_what_the_weights_say(tiny_classifier):

@@ -38,7 +38,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
 seed = 42
 epochs = 3  # times that the model sees all training reviews
 batch_size = 16  # reviews a step
-learning_rate = 1e-4  # the peak; Keras's default for Adam, 1e-3, is far too high here
+learning_rate = 1e-4  # the peak; exercise 1 tries Keras's default for Adam, 1e-3
 train_limit = None  # use only so many training reviews (None: all)
 
 # %%
@@ -107,8 +107,7 @@ course.claim("an untrained head is near the loss of guessing, ln 2 (within 0.2)"
 # %%
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 steps = recipe.epochs * -(-len(train) // recipe.batch_size)
-optimizer = finetuning.make_optimizer(recipe, steps, classifier.model.trainable_variables)
-schedule = optimizer._learning_rate
+schedule = finetuning.learning_rates(recipe, steps)
 rates = np.array([float(schedule(step)) for step in range(steps + 1)])
 
 # %% tags=["nbval-ignore-output"]
@@ -141,7 +140,9 @@ figures.show(
 
 # %% [markdown]
 # The training loss goes on falling when the validation loss no longer does: the model begins to learn the
-# training reviews by heart (过拟合). Three epochs are enough.
+# training reviews by heart (过拟合). A validation loss that rises while the share of right answers still grows means
+# that the few wrong answers are given with more and more confidence. So the best epoch is chosen by accuracy, and these
+# probabilities are not to be trusted as they stand.
 
 # %%
 course.claim("the training loss falls from the first to the last epoch", history["train_loss"].is_monotonic_decreasing)
@@ -181,11 +182,17 @@ if train_limit is None:
 #
 # Texts that are in no split:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 new = ["Everything about this place was wonderful.", "A complete waste of money.", "I would not call it good."]
 probabilities = finetuning.predict_proba(classifier, new)
 for text, row in zip(new, probabilities, strict=True):
     print(f"{data.LABELS[row.argmax()]:9} {text}")
+
+# %%
+course.claim("clear praise and clear blame are told apart", probabilities[0, 1] > 0.5 > probabilities[1, 1])
+
+# %% [markdown]
+# The third one is your test of the model: negation turns it round, and no claim is made about it.
 
 # %% [markdown]
 # ## Stop and resume
@@ -199,14 +206,15 @@ import tempfile
 from pathlib import Path
 
 import keras
+import keras_hub
 
 
 def tiny_model():
     """The same first weights at each call: 2 small layers, and a new head."""
     keras.utils.set_random_seed(seed)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
-    tokenizer = models.keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
-    backbone = models.keras_hub.models.BertBackbone(len(vocabulary), 2, 2, 16, 32, max_sequence_length=16)
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
+    backbone = keras_hub.models.BertBackbone(len(vocabulary), 2, 2, 16, 32, max_sequence_length=16)
     return models.with_head(backbone, tokenizer, num_classes=2)
 
 
@@ -253,7 +261,7 @@ course.claim("resumed, all weights end within 0.000001 of the uninterrupted ones
 # - ✔ fine-tune and read the curves (*Fine-tune*, *Against the baseline*);
 # - ✔ resume a training (*Stop and resume*).
 #
-# **References.** Devlin et al.: *BERT*, 2019, appendix A.3 (the recipe). Loshchilov, Hutter: *Decoupled Weight Decay
+# **References.** Devlin et al.: *BERT*, 2019, appendix A.3 (recipes for BERT-base). Loshchilov, Hutter: *Decoupled Weight Decay
 # Regularization*, 2019 (AdamW). Mosbach, Andriushchenko, Klakow: *On the Stability of Fine-tuning BERT*, 2021.
 #
 # **Glossary.** cross-entropy 交叉熵 · epoch 轮次 · fine-tuning 微调 · head 分类头 · learning rate 学习率 ·

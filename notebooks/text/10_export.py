@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/10_export.ipynb)
 #
-# You will turn the fine-tuned model into a folder that another program can load without Keras and without this course,
+# You will turn the fine-tuned model into a folder that another program can load without KerasHub and without this course,
 # its tokenizer inside.
 #
 # **You will be able to**
@@ -59,14 +59,26 @@ classifier, _ = finetuning.fine_tuned(splits["train"][:train_limit], splits["val
 # ## What must go along
 #
 # A user sends text. Weights alone cannot read it: the **tokenizer** must travel with them, and it must cut, lower-case
-# and split exactly as in training. A model served with another tokenizer raises no error. It just answers wrongly:
+# and split exactly as in training. Here is the same model with a tokenizer that forgets to lower-case:
 
 # %%
-texts = ["Unputdownable.", "Café food at its best, naïve as that sounds."]
-right = models.token_ids(classifier.tokenizer, texts)
-careless = [ids[ids != 100] for ids in right]  # as if a tokenizer knew no rare words
-print([len(ids) for ids in right], "tokens;", "unknown:", sum((ids == 100).sum() for ids in right))
-course.claim("BERT's word pieces leave no word of these texts unknown", all((ids != 100).all() for ids in right))
+from dataclasses import replace
+
+import keras_hub
+
+texts = ["WONDERFUL HOTEL, WE LOVED EVERY MINUTE."]
+careless = keras_hub.models.BertTokenizer(classifier.tokenizer.get_vocabulary(), lowercase=False)
+for tokenizer in (classifier.tokenizer, careless):
+    print([tokenizer.id_to_token(i) for i in models.token_ids(tokenizer, texts)[0]])
+
+# %%
+right = finetuning.predict_proba(classifier, texts)
+wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
+course.claim("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
+course.claim("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
+
+# %% [markdown]
+# No error, no warning: only another answer.
 
 # %% [markdown]
 # ## Export (模型导出)
@@ -96,7 +108,8 @@ if course.has_tensorflow("the size of the export"):
 # %% [markdown]
 # ## The same answers, elsewhere
 #
-# A new Python process loads the folder with TensorFlow and tensorflow-text alone: no Keras, none of the course's code.
+# A new Python process loads the folder with TensorFlow and tensorflow-text alone: no KerasHub, none of the course's
+# code (the process checks that; Keras comes along with TensorFlow).
 # It must answer as the model does here, on reviews and on awkward texts.
 
 # %% tags=["needs-tensorflow"]
