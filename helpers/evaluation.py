@@ -1,9 +1,13 @@
 """Lesson 07: how good is it, how sure are we, and where does it fail?"""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 
 def check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -106,3 +110,201 @@ def worst_errors(frame: pd.DataFrame, probabilities: np.ndarray, number: int = 5
     right_class = probabilities[np.arange(len(frame)), frame["label"]]
     wrong = probabilities.argmax(axis=1) != frame["label"].to_numpy()
     return frame.assign(probability=right_class)[wrong].nsmallest(number, "probability")
+
+
+# ---- each class, and rankings
+
+
+def by_class(labels: np.ndarray, probabilities: np.ndarray, label_names: Sequence[str]) -> pd.DataFrame:
+    """A row a class: texts, precision, recall, f1 (0 where nothing was found or nothing is there)."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    check_probabilities(np.asarray(labels), probabilities)
+    precision, recall, f1, texts = precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), labels=range(len(label_names)), zero_division=0
+    )
+    columns = {"texts": texts, "precision": precision, "recall": recall, "f1": f1}
+    return pd.DataFrame(columns, index=list(label_names))
+
+
+def matthews(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Matthews correlation coefficient: 1 perfect, 0 no better than chance, also where classes are of unlike size.
+
+    For more than two classes the form of Gorodkin (2004), "Comparing two K-category assignments".
+    """
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(labels, probabilities.argmax(axis=1)))
+
+
+def curves(labels: np.ndarray, probabilities: np.ndarray, class_number: int = 1) -> dict[str, np.ndarray | float]:
+    """ROC and precision-recall curve of one class against the rest.
+
+    Returns arrays `false_positive_rate`, `true_positive_rate`, `recall`, `precision`, and the areas `roc_area` and
+    `average_precision`. Raises ValueError where all texts, or none, are of that class.
+    """
+    from sklearn import metrics
+
+    is_class, score = np.asarray(labels) == class_number, probabilities[:, class_number]
+    if is_class.all() or not is_class.any():
+        raise ValueError(f"A curve for class {class_number} needs texts of that class and others.")
+    false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_class, score)
+    precision, recall, _ = metrics.precision_recall_curve(is_class, score)
+    return {
+        "false_positive_rate": false_positive_rate,
+        "true_positive_rate": true_positive_rate,
+        "recall": recall,
+        "precision": precision,
+        "roc_area": float(metrics.roc_auc_score(is_class, score)),
+        "average_precision": float(metrics.average_precision_score(is_class, score)),
+    }
+
+
+# ---- calibration
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Confidence against accuracy: a row for each bin of the highest probability that holds a text.
+
+    Columns: texts, confidence (mean highest probability), accuracy. Bins are of equal width between 0 and 1.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == np.asarray(labels)
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"bin": number, "confidence": confidence, "accuracy": right.astype(float)})
+    grouped = table.groupby("bin")
+    return grouped.mean().assign(texts=grouped.size())[["texts", "confidence", "accuracy"]]
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over the bins, weighed by texts.
+
+    Guo et al. (2017), "On Calibration of Modern Neural Networks", equation 3.
+    """
+    table = reliability(labels, probabilities, bins)
+    return float((table["texts"] * (table["confidence"] - table["accuracy"]).abs()).sum() / table["texts"].sum())
+
+
+def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities softened (temperature > 1) or sharpened (< 1): softmax of log(probability) / temperature.
+
+    The most probable class stays the same. Raises ValueError unless the temperature is above 0.
+    """
+    if temperature <= 0:
+        raise ValueError(f"A temperature must be above 0; this is {temperature}.")
+    return softmax(np.log(np.clip(probabilities, 1e-12, 1)) / temperature, axis=1)
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature with the least log loss (Guo et al., 2017, section 4.2); fit it on validation, never on test."""
+    from scipy.optimize import minimize_scalar
+
+    labels = np.asarray(labels)
+    check_probabilities(labels, probabilities)
+
+    def loss(log_temperature: float) -> float:
+        """Mean log loss, nats."""
+        scaled = apply_temperature(probabilities, np.exp(log_temperature))
+        return -np.log(np.clip(scaled[np.arange(len(labels)), labels], 1e-12, 1)).mean()
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+# ---- one model against another, on the same texts
+
+
+def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    """Exact McNemar test on the texts that only one of two models gets right (McNemar, 1947).
+
+    `first`, `second`: probabilities (texts, classes). Returns `only_first`, `only_second` (counts) and `p_value`: how
+    probable so uneven a share is if both are equally good (two-sided, binomial).
+    """
+    from scipy.stats import binomtest
+
+    right = [values.argmax(axis=1) == np.asarray(labels) for values in (first, second)]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    decided = only_first + only_second
+    p_value = float(binomtest(only_first, decided).pvalue) if decided else 1.0
+    return {"only_first": only_first, "only_second": only_second, "p_value": p_value}
+
+
+def difference_interval(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, repeats: int = 1000, seed: int = 42
+) -> tuple[float, float]:
+    """95 % bootstrap interval of accuracy(first) - accuracy(second), the same texts drawn for both."""
+    labels = np.asarray(labels)
+    gain = (first.argmax(axis=1) == labels).astype(float) - (second.argmax(axis=1) == labels)
+    draws = np.random.default_rng(seed).integers(len(labels), size=(repeats, len(labels)))
+    low, high = np.percentile(gain[draws].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+# ---- what an error costs
+
+
+def expected_cost(
+    labels: np.ndarray, scores: np.ndarray, threshold: float, false_positive: float = 1.0, false_negative: float = 1.0
+) -> float:
+    """Mean cost a text when everything with a score of at least `threshold` is called class 1.
+
+    `labels`: 0 or 1 (texts,); `scores`: probability of class 1 (texts,). Costs in any unit.
+    """
+    called = np.asarray(scores) >= threshold
+    is_one = np.asarray(labels) == 1
+    return float((false_positive * (called & ~is_one) + false_negative * (~called & is_one)).mean())
+
+
+def best_threshold(labels: np.ndarray, scores: np.ndarray, false_positive: float, false_negative: float) -> float:
+    """The threshold among 0.01, 0.02 ... 0.99 with the least cost; of equal ones that nearest to 0.5."""
+    candidates = sorted((np.arange(1, 100) / 100).tolist(), key=lambda value: abs(value - 0.5))
+    return min(candidates, key=lambda value: expected_cost(labels, scores, value, false_positive, false_negative))
+
+
+# ---- the model's own cost
+
+
+def operations(layers: int, width: int, intermediate: int, tokens: int) -> int:
+    """Floating-point operations of one pass of a text of `tokens` tokens through BERT's layers; a multiply-add is two.
+
+    For each layer: four projections of width x width (query, key, value, output), the two matrices of the
+    feed-forward part, and twice tokens x tokens x width for attention (Kaplan et al., 2020, table 1, without
+    normalisation, softmax, biases and the head, which add about one in a hundred).
+    """
+    matrices = 4 * width**2 + 2 * width * intermediate
+    return 2 * layers * tokens * (matrices + 2 * tokens * width)
+
+
+def latency(predict: Callable[[list[str]], object], texts: Sequence[str], batch_size: int, repeats: int = 10) -> float:
+    """Median milliseconds a text of `predict(batch)` over `repeats` batches of `texts`, after one to warm up."""
+    batches = [[texts[(i * batch_size + j) % len(texts)] for j in range(batch_size)] for i in range(repeats + 1)]
+    times = []
+    for batch in batches:
+        started = time.perf_counter()
+        predict(batch)
+        times.append((time.perf_counter() - started) / batch_size * 1000)
+    return float(np.median(times[1:]))
+
+
+def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
+    """Which quarter (of `parts`) of the texts by number of words each belongs to, as "7-12 words"."""
+    words = texts.str.split().str.len()
+    part = pd.qcut(words, parts, duplicates="drop")
+    bounds = words.groupby(part, observed=True).agg(["min", "max"])
+    names = {interval: f"{row['min']:02d}-{row['max']:02d} words" for interval, row in bounds.iterrows()}
+    return part.map(names).astype(str)
+
+
+def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
+    """Write scores.txt (for the end of `make run`) and scores.json (for the model card); return the text.
+
+    `table` is that of `compare`. Both files are written whole or not at all.
+    """
+    columns = ["accuracy", "low", "high", "f1"]
+    shown = (100 * table[columns]).round(1).to_string()
+    text = f"Test texts: {test_reviews}. Accuracy with its 95 % interval, and macro F1, in %:\n{shown}\n"
+    facts = {"test_reviews": test_reviews, "models": table[columns].to_dict(orient="index")}
+    for name, content in (("scores.txt", text), ("scores.json", json.dumps(facts, indent=1))):
+        unfinished = folder / f"{name}.unfinished"
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(folder / name)
+    return text

@@ -1,18 +1,23 @@
-"""Lesson 10: the classifier as a SavedModel with its tokenizer inside: strings in, probabilities out.
+"""Lesson 10: the classifier for other programs: SavedModel, TF-Hub pair, LiteRT, ONNX; the same answers everywhere.
 
-Needs TensorFlow, as backend and installed.
+Making the exports needs TensorFlow, as backend and installed.
 """
 
+import contextlib
 import json
+import logging
 import subprocess
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
+from scipy.special import softmax
 
-from helpers import data, models, runtime
+from helpers import data, evaluation, finetuning, models, runtime
 
 # What a user of the export runs: TensorFlow and tensorflow-text (it registers the tokenizer's operations).
 CONSUMER = """
@@ -27,6 +32,18 @@ assert not needless, f"the export pulled in {needless}"
 """
 
 
+def check_backend() -> None:
+    """Raise RuntimeError unless TensorFlow is the backend; keep its chatter about paths quiet."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError("Exports need the TensorFlow backend. Start again with KERAS_BACKEND=tensorflow.")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("WARNING")  # or else it prints the path of the temporary folder
+
+
+# ---- SavedModel
+
+
 def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[str] = data.LABELS) -> Path:
     """Write `classifier` to `folder` as a SavedModel and return the folder.
 
@@ -36,18 +53,23 @@ def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[st
     exports store it twice (keras-team/keras#23553). Raises RuntimeError on another backend than
     TensorFlow, ValueError when the labels do not fit; an old export is replaced only by a whole one.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError("A SavedModel needs the TensorFlow backend. Start again with KERAS_BACKEND=tensorflow.")
+    check_backend()
     if len(labels) != classifier.num_classes:
         raise ValueError(f"{len(labels)} labels for {classifier.num_classes} classes: name each class once.")
     import tensorflow as tf
 
-    tf.get_logger().setLevel("WARNING")  # or else it prints the path of the temporary folder
     with runtime.replaced_when_complete(folder) as unfinished:
         module = _module(classifier)
         tf.saved_model.save(module, str(unfinished), signatures=module.predict)
         (unfinished / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False), encoding="utf-8")
     return folder
+
+
+def plain_in_graph(texts):
+    """`models.plain_text` as TensorFlow operations: string tensor (texts,) to string tensor (texts,)."""
+    import tensorflow as tf
+
+    return tf.strings.regex_replace(tf.strings.regex_replace(texts, models.SPACES, " "), models.INVISIBLE, "")
 
 
 def _module(classifier: models.Classifier):
@@ -59,9 +81,7 @@ def _module(classifier: models.Classifier):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
         """Strings (texts,) to probabilities, float32 (texts, classes)."""
-        plain = tf.strings.regex_replace(texts, models.SPACES, " ")
-        plain = tf.strings.regex_replace(plain, models.INVISIBLE, "")
-        logits = model(preprocessor(plain), training=False)
+        logits = model(preprocessor(plain_in_graph(texts)), training=False)
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
     module = tf.train.Checkpoint(variables=[variable.value for variable in classifier.model.variables])
@@ -86,6 +106,332 @@ def predict_in_fresh_process(folder: Path, texts: Sequence[str]) -> np.ndarray:
     return np.array(json.loads(answer)).reshape(len(texts), -1)
 
 
-def size_in_bytes(folder: Path) -> int:
-    """Bytes of all files of an export."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def size_in_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+# ---- TF-Hub's pair: a preprocess model and an encoder
+
+
+def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
+    """Write `folder`/preprocess and `folder`/encoder, SavedModels as TF-Hub's BERTs are, and return the folder.
+
+    preprocess: string tensor (texts,) to a dict of int32 (texts, MAX_LENGTH): `input_word_ids`, `input_mask`,
+    `input_type_ids`. encoder: that dict to float32 `sequence_output` (texts, length, width) and `pooled_output`
+    (texts, width), here the mean over the real tokens. The loaded encoder has `trainable_variables`, so it can be
+    fine-tuned again (without dropout). Raises RuntimeError on another backend than TensorFlow.
+    """
+    check_backend()
+    import tensorflow as tf
+
+    layer, backbone = models.preprocessor(classifier), classifier.backbone
+    names = {"token_ids": "input_word_ids", "padding_mask": "input_mask", "segment_ids": "input_type_ids"}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def preprocess(texts):
+        """Strings to the encoder's inputs."""
+        inputs = layer(plain_in_graph(texts))
+        return {names[name]: tf.cast(value, tf.int32) for name, value in inputs.items()}
+
+    @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in names.values()}])
+    def encode(inputs):
+        """Inputs to vectors."""
+        vectors = backbone({name: inputs[theirs] for name, theirs in names.items()}, training=False)["sequence_output"]
+        mask = tf.cast(inputs["input_mask"][:, :, None], tf.float32)
+        mean = tf.reduce_sum(vectors * mask, axis=1) / tf.reduce_sum(mask, axis=1)
+        return {"sequence_output": vectors, "pooled_output": mean}
+
+    with runtime.replaced_when_complete(folder) as unfinished:
+        first, second = tf.train.Checkpoint(), tf.train.Checkpoint()
+        first.__call__ = preprocess
+        second.__call__ = encode
+        second.variables = [variable.value for variable in backbone.variables]
+        second.trainable_variables = [variable.value for variable in backbone.trainable_variables]
+        tf.saved_model.save(first, str(unfinished / "preprocess"))
+        tf.saved_model.save(second, str(unfinished / "encoder"))
+    return folder
+
+
+# ---- LiteRT: one file for phones and small machines
+
+LITE_KINDS = ("float32", "float16", "int8", "full int8")
+
+
+def lite_file(folder: Path, kind: str) -> Path:
+    """Where a LiteRT model of a kind lies in the folder of `lite`."""
+    return folder / f"{kind.replace(' ', '_')}.tflite"
+
+
+def lite(
+    classifier: models.Classifier, folder: Path, samples: Sequence[str], kinds: Sequence[str] = LITE_KINDS
+) -> Path:
+    """Write a LiteRT file for each kind to `folder`, and `labels`-free: the order of the classes is the model's.
+
+    float32, float16 and int8 (weights in int8, computed in float: "dynamic range") hold the tokenizer: one plain string
+    in (`models.plain_text` first: LiteRT lacks the regular expressions), `probabilities` and `token_ids` out. "full
+    int8" computes in whole numbers, calibrated on `samples`, and takes token ids. Texts are cut at MAX_LENGTH.
+    Raises RuntimeError on another backend than TensorFlow, ValueError for an unknown kind.
+    """
+    check_backend()
+    unknown = set(kinds) - set(LITE_KINDS)
+    if unknown:
+        raise ValueError(f"There is no kind {sorted(unknown)} of LiteRT file. There are: {', '.join(LITE_KINDS)}.")
+    with runtime.replaced_when_complete(folder) as unfinished:
+        for kind in kinds:
+            converter = _converter(classifier, kind, samples)
+            with _quiet():
+                lite_file(unfinished, kind).write_bytes(converter.convert())
+    return folder
+
+
+def _converter(classifier: models.Classifier, kind: str, samples: Sequence[str]):
+    """TensorFlow's converter, set for a kind of LiteRT file."""
+    import tensorflow as tf
+
+    from_ids, from_text = _lite_functions(classifier)
+    function = from_ids if kind == "full int8" else from_text
+    module = tf.Module()
+    module.kept = [variable.value for variable in classifier.model.variables]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
+    converter.allow_custom_ops = True  # tensorflow-text's tokenizer
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind == "full int8":
+        inputs = [_row(tokens) for tokens in models.token_ids(classifier.tokenizer, list(samples))]
+        converter.representative_dataset = lambda: ([row["token_ids"], row["shares"]] for row in inputs)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return converter
+
+
+def _row(token_ids: np.ndarray) -> dict[str, np.ndarray]:
+    """What "full int8" takes for a text: `token_ids`, int32, and `shares`, float32, both (1, MAX_LENGTH).
+
+    A real token's share in the mean is 1 / tokens, a filling's 0: in whole numbers the division would fail.
+    """
+    row = {
+        "token_ids": np.zeros((1, models.MAX_LENGTH), "int32"),
+        "shares": np.zeros((1, models.MAX_LENGTH), "float32"),
+    }
+    row["token_ids"][0, : len(token_ids)] = token_ids
+    row["shares"][0, : len(token_ids)] = 1 / len(token_ids)
+    return row
+
+
+def _lite_functions(classifier: models.Classifier):
+    """Two TensorFlow functions to `probabilities`: from `_row`'s arrays; from one string, with `token_ids` beside."""
+    import tensorflow as tf
+    import tensorflow_text
+
+    tokenizer, length = classifier.tokenizer, models.MAX_LENGTH
+    # KerasHub's own layer does not convert; this one gives the same ids (a test compares them).
+    fast = tensorflow_text.FastBertTokenizer(
+        tokenizer.get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=tokenizer.lowercase
+    )
+
+    def model_inputs(ids):
+        """The model's inputs for ids (1, length)."""
+        mask = tf.cast(ids != tokenizer.pad_token_id, tf.int32)
+        return {"token_ids": ids, "segment_ids": tf.zeros_like(ids), "padding_mask": mask}
+
+    row = [
+        tf.TensorSpec([1, length], tf.int32, name="token_ids"),
+        tf.TensorSpec([1, length], tf.float32, name="shares"),
+    ]
+
+    @tf.function(input_signature=row)
+    def from_ids(token_ids, shares):
+        """Without the tokenizer."""
+        vectors = classifier.backbone(model_inputs(token_ids), training=False)["sequence_output"]
+        logits = classifier.model.get_layer("logits")(tf.matmul(shares[:, None, :], vectors)[:, 0])
+        return {"probabilities": tf.nn.softmax(logits)}
+
+    @tf.function(input_signature=[tf.TensorSpec([1], tf.string, name="texts")])
+    def from_text(texts):
+        """With it."""
+        pieces = fast.tokenize(texts).values[: length - 2]  # one text: no ragged operations, LiteRT lacks them
+        ids = tf.concat([[tokenizer.cls_token_id], pieces, [tokenizer.sep_token_id]], axis=0)
+        ids = tf.pad(ids, [[0, length - tf.shape(ids)[0]]], constant_values=tokenizer.pad_token_id)
+        ids = tf.reshape(ids, [1, length])
+        return {"probabilities": tf.nn.softmax(classifier.model(model_inputs(ids), training=False)), "token_ids": ids}
+
+    return from_ids, from_text
+
+
+class LiteModel:
+    """A LiteRT file that answers: `model(texts)` gives probabilities, float32 (texts, classes)."""
+
+    def __init__(self, path: Path, tokenizer=None, threads: int = 2):
+        """`tokenizer`: for "full int8", which has none inside. Raises FileNotFoundError when there is no file."""
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no LiteRT file {path}. `export.lite` makes it.")
+        import tensorflow_text
+        from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
+
+        self.tokenizer = tokenizer
+        with _quiet():
+            self.interpreter = InterpreterWithCustomOps(
+                model_path=str(path),
+                custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
+                num_threads=threads,
+            )
+            if tokenizer is None:
+                self.run = self.interpreter.get_signature_runner()
+            else:  # quantised as a whole, a file loses its signature
+                self.interpreter.allocate_tensors()
+                self.run = self._run_by_tensors
+
+    def _run_by_tensors(self, **row: np.ndarray) -> dict[str, np.ndarray]:
+        """Set each input tensor by the name in its own, run, read the only output."""
+        for detail in self.interpreter.get_input_details():
+            name = next(name for name in row if name in detail["name"])
+            self.interpreter.set_tensor(detail["index"], row[name])
+        self.interpreter.invoke()
+        return {"probabilities": self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])}
+
+    def outputs(self, text: str) -> dict[str, np.ndarray]:
+        """What the file says of one text: `probabilities` (1, classes), and `token_ids` if the tokenizer is inside."""
+        if self.tokenizer is None:
+            return self.run(texts=np.array([models.plain_text(text)]))
+        return self.run(**_row(models.token_ids(self.tokenizer, [text])[0]))
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        return np.concatenate([self.outputs(text)["probabilities"] for text in texts])
+
+
+# ---- ONNX: a file for many runtimes
+
+
+def onnx(classifier: models.Classifier, folder: Path) -> Path:
+    """Write model.onnx (float32), model-int8.onnx (matrices in int8, the vocabulary's vectors not) and tokenizer.json to `folder`.
+
+    The models take int32 `token_ids`, `segment_ids`, `padding_mask` (texts, length), and give logits. tokenizer.json is for
+    the `tokenizers` package, so that a consumer needs no Keras: see `OnnxModel`.
+    Raises RuntimeError on another backend than TensorFlow.
+    """
+    check_backend()
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    names = ("token_ids", "segment_ids", "padding_mask")
+    signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in names}]
+    with runtime.replaced_when_complete(folder) as unfinished, _quiet():
+        path = unfinished / "model.onnx"
+        classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
+        quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
+        tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+        tokenizer.save(str(unfinished / "tokenizer.json"))
+    return folder
+
+
+class OnnxModel:
+    """An ONNX export that answers, with onnxruntime and `tokenizers` alone: `model(texts)` gives probabilities."""
+
+    def __init__(self, folder: Path, kind: str = "float32", threads: int = 2):
+        """Raises FileNotFoundError when the folder lacks a file."""
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        path = folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
+        for needed in (path, folder / "tokenizer.json"):
+            if not needed.is_file():
+                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.onnx` makes it.")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_padding()
+
+    def feed(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """The model's inputs, int32 (texts, longest)."""
+        encodings = self.tokenizer.encode_batch(list(texts))
+        ids = np.array([encoding.ids for encoding in encodings], dtype="int32")
+        mask = np.array([encoding.attention_mask for encoding in encodings], dtype="int32")
+        return {"token_ids": ids, "padding_mask": mask, "segment_ids": np.zeros_like(ids)}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        return softmax(self.session.run(None, self.feed(texts))[0], axis=1)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converters' notes to their own authors out of a lesson; their errors still come through."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(None), contextlib.redirect_stdout(None):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+# ---- side by side
+
+
+def compare(
+    classifier: models.Classifier, exports: dict[str, tuple[Callable, Path]], texts: Sequence[str]
+) -> pd.DataFrame:
+    """A row an export, `predict` first: MB on disk, ms a text alone, largest difference and share of the same answers.
+
+    `exports`: name -> (function from texts to probabilities, path). Differences are those of probabilities from
+    `finetuning.predict_proba` on the same texts; latency is the median of 30 texts one at a time.
+    """
+    expected = finetuning.predict_proba(classifier, texts)
+    here = {"Keras predict": (lambda batch: finetuning.predict_proba(classifier, batch), None)}
+    rows = {}
+    for name, (predict, path) in (here | exports).items():
+        found = np.asarray(predict(list(texts)))
+        rows[name] = {
+            "MB": size_in_bytes(path) / 1e6 if path else 4 * models.parameter_count(classifier.model) / 1e6,
+            "ms a text": evaluation.latency(predict, texts, batch_size=1, repeats=30),
+            "largest difference": float(np.abs(found - expected).max()),
+            "same answer": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def model_card(folder: Path, facts: dict, exports: pd.DataFrame, label_names: Sequence[str]) -> str:
+    """Write README.md to an export's folder, every number of it measured, and return its text.
+
+    `facts`: name -> value (data, recipe ...). Scores are those that lesson 07 left in scores.json; without it the card
+    says that the model was not evaluated. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
+    """
+    scores_file = runtime.artifacts_folder() / "scores.json"
+    if scores_file.is_file():
+        scores = json.loads(scores_file.read_text(encoding="utf-8"))
+        rows = [
+            f"| {name} | {100 * row['accuracy']:.1f} | {100 * row['low']:.1f} to {100 * row['high']:.1f} | {100 * row['f1']:.1f} |"
+            for name, row in scores["models"].items()
+        ]
+        head = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
+        judged = "\n".join([f"On {scores['test_reviews']} test texts:", "", *head, *rows])
+    else:
+        judged = "Not evaluated yet: run lesson 07."
+    versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
+    shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
+    text = f"""# A text classifier: {", ".join(label_names)}
+
+## What it is
+{chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
+
+## How good it is
+{judged}
+
+## Exports, on this machine
+```
+{shown}
+```
+
+## Limits
+English texts like those that it learnt from. Texts are cut at {models.MAX_LENGTH} tokens. Probabilities are too sure
+unless they are scaled (lesson 07). Not to be used to judge people.
+
+## Made with
+{versions}
+"""
+    unfinished = folder / "README.md.unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(folder / "README.md")
+    return text

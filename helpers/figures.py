@@ -90,3 +90,105 @@ def confusion(counts: np.ndarray, labels):
     axes.set_xticks(range(len(labels)), labels)
     axes.set_yticks(range(len(labels)), labels)
     return figure
+
+
+# ---- lesson 02, cleaning
+
+
+def cleaning(table: pd.DataFrame):
+    """Recall and harm of each kind with their 95 % intervals, from the table that `data.judge` returns."""
+    figure, axes = new("How well was the raw file cleaned?", "share of rows (%), with 95 % interval", "", height=5.2)
+    for measure, colour, marker in (("recall", BLUE, "o"), ("harm", ORANGE, "s")):
+        rows = np.flatnonzero(table["measure"] == measure)
+        part = 100 * table[["share", "low", "high"]].iloc[rows]
+        sides = [(part["share"] - part["low"]).clip(lower=0), (part["high"] - part["share"]).clip(lower=0)]
+        axes.errorbar(
+            part["share"], rows, xerr=sides, fmt=marker, color="black", ecolor=colour, elinewidth=4, label=measure
+        )
+    axes.set_yticks(range(len(table)), table["kind"])
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_xlim(-2, 102)
+    axes.legend(frameon=False, loc="center")
+    return figure
+
+
+# ---- lesson 06
+
+
+def learning_rates(points: pd.DataFrame):
+    """Validation accuracy by learning rate, with and without warm-up (columns learning_rate, warmup_share, accuracy)."""
+    figure, axes = new("Which learning rate?", "peak of the learning rate", "accuracy on validation (%)")
+    for name, chosen, colour, marker in (
+        ("with warm-up", points["warmup_share"] > 0, BLUE, "o"),
+        ("without", points["warmup_share"] == 0, ORANGE, "s"),
+    ):
+        axes.scatter(
+            points["learning_rate"][chosen], 100 * points["accuracy"][chosen], color=colour, marker=marker, label=name
+        )
+    axes.set_xscale("log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def by_labels(points: pd.DataFrame):
+    """Validation accuracy by number of labels: a line through the means, a dot a seed, for each way to learn."""
+    figure, axes = new("How many labels?", "number of labelled reviews", "accuracy on validation (%)")
+    ways = (("accuracy", "full fine-tuning", BLUE, "o"), ("frozen", "frozen features", ORANGE, "s"))
+    for column, name, colour, marker in (*ways, ("bag of words", "bag of words", GREEN, "^")):
+        axes.scatter(points["labels"], 100 * points[column], color=colour, marker=marker, s=12)
+        means = 100 * points.groupby("labels")[column].mean()
+        axes.plot(means.index, means, color=colour, marker=marker, label=name)
+    axes.set_xscale("log")
+    axes.set_xticks(sorted(set(points["labels"])), [str(number) for number in sorted(set(points["labels"]))])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    return figure
+
+
+# ---- lesson 07
+
+
+def rankings(found: dict[str, dict]):
+    """ROC and precision-recall curves side by side, a line for each model, from `evaluation.curves`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.set(title="ROC", xlabel="false-positive rate", ylabel="true-positive rate")
+    right.set(title="Precision and recall", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+    for (name, curve), colour, line in zip(found.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), strict=False):
+        left.plot(curve["false_positive_rate"], curve["true_positive_rate"], line, color=colour, label=name)
+        right.plot(curve["recall"], curve["precision"], line, color=colour, label=name)
+    left.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    left.legend(frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def reliability(tables: dict[str, pd.DataFrame]):
+    """Accuracy by confidence, a line for each table of `evaluation.reliability`; honest probabilities lie on the diagonal."""
+    figure, axes = new("Does confidence mean anything?", "confidence (%)", "accuracy (%)", width=4.6, height=4.0)
+    axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8)
+    for (name, table), colour, marker in zip(tables.items(), (ORANGE, BLUE), "so", strict=False):
+        axes.plot(100 * table["confidence"], 100 * table["accuracy"], marker=marker, color=colour, label=name)
+    lowest = min(100 * table[["confidence", "accuracy"]].min().min() for table in tables.values())
+    low = min(50, lowest - 2)  # with many classes, confidence can be far below one half
+    axes.set(xlim=(low, 101), ylim=(low, 101))
+    axes.legend(frameon=False)
+    return figure
+
+
+def costs(thresholds: np.ndarray, values: np.ndarray, chosen: float):
+    """Mean cost a text by threshold, with the chosen one."""
+    figure, axes = new("What do the errors cost?", "threshold for 'positive'", "cost a text")
+    axes.plot(thresholds, values, color=BLUE)
+    axes.axvline(chosen, color="black", linestyle="--")
+    axes.annotate(
+        f"chosen on validation: {chosen:.2f}",
+        (chosen, axes.get_ylim()[1]),
+        va="top",
+        xytext=(6, -4),
+        textcoords="offset points",
+    )
+    return figure

@@ -163,6 +163,43 @@ def predict_proba(classifier: models.Classifier, texts: Sequence[str], batch_siz
     return softmax(logits_of(classifier.model, batches).astype("float64"), axis=1)
 
 
+def mean_features(classifier: models.Classifier, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+    """What the head sees: the mean over each text's token vectors, float32 (texts, width)."""
+    pooled = keras.Model(classifier.model.input, classifier.model.get_layer("mean_of_tokens").output)
+    ids = models.token_ids(classifier.tokenizer, list(texts))
+    return logits_of(pooled, LengthGroupedBatches(ids, batch_size=batch_size, pad_id=classifier.tokenizer.pad_token_id))
+
+
+def frozen(features: np.ndarray, labels: Sequence[int]):
+    """Logistic regression on frozen features, float (texts, width): a scikit-learn model with `predict_proba`.
+
+    The features are scaled to mean 0 and deviation 1 first, or else it would hardly converge.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(features, labels)
+
+
+def with_lora(classifier: models.Classifier, rank: int = 4) -> models.Classifier:
+    """The same classifier with low-rank updates to train instead of the backbone (Hu et al., 2022, "LoRA").
+
+    Each query and value matrix W becomes W + A B, where A has `rank` columns and B `rank` rows; all other weights of
+    the backbone stand still, the biases too. The head trains. Changes the classifier in place.
+    """
+    classifier.backbone.enable_lora(rank)
+    for layer in classifier.backbone._flatten_layers():
+        if getattr(layer, "lora_enabled", False) and layer.bias is not None:
+            layer.bias.trainable = False  # Keras leaves it on; then "only A and B are trained" would not be true
+    return classifier
+
+
+def trained_count(model: keras.Model) -> int:
+    """Number of numbers that training changes."""
+    return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
+
+
 def save_arrays(path: Path, arrays: Sequence[np.ndarray], facts: dict) -> None:
     """Write arrays and facts (values that JSON can hold) to one `.npz` file, whole or not at all."""
     unfinished = path.with_name(path.name + ".unfinished")
@@ -310,6 +347,10 @@ def fine_tune(
         fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[progress, *callbacks])
         logits = logits_of(model, LengthGroupedBatches(validation_ids, batch_size=recipe.batch_size))
         row = {"epoch": len(history) + 1, "train_loss": fitted.history["loss"][0]}
+        if not math.isfinite(row["train_loss"]):
+            raise FloatingPointError(
+                f"The loss is {row['train_loss']}: lower the learning rate ({recipe.learning_rate})."
+            )
         row["validation_loss"] = cross_entropy(validation_labels, logits)
         row["validation_accuracy"] = float((logits.argmax(axis=1) == validation_labels).mean())
         history.append(row)
@@ -320,14 +361,21 @@ def fine_tune(
 
 
 def fine_tuned(
-    train: pd.DataFrame, validation: pd.DataFrame, recipe: Recipe = Recipe(), source=models.MINILM, remake=False
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    recipe: Recipe = Recipe(),
+    source: str | Path = models.MINILM,
+    num_classes: int | None = None,
+    remake: bool = False,
 ) -> tuple[models.Classifier, pd.DataFrame]:
     """The course's classifier and its training history, as an artifact that lesson 06 makes and others load.
 
-    The frames have the columns `text` and `label`. A training that was stopped goes on from its checkpoint.
+    The frames have the columns `text` and `label`. `num_classes`: None takes as many as `train` shows. A training
+    that was stopped goes on from its checkpoint.
     """
-    classifier = models.classifier(source, num_classes=int(train["label"].max()) + 1, seed=recipe.seed)
-    inputs = {"recipe": asdict(recipe), "source": str(source)}
+    num_classes = num_classes or int(train["label"].max()) + 1
+    classifier = models.classifier(source, num_classes, seed=recipe.seed)
+    inputs = {"recipe": asdict(recipe), "source": str(source), "num_classes": num_classes}
     inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
     sources = [Path(models.__file__), Path(__file__)]
     checkpoint_folder = runtime.artifacts_folder() / "checkpoints" / runtime.artifact_key(inputs, sources)[:12]

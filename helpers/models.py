@@ -233,6 +233,52 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
     return [np.array([start, *ids[: max_length - 2], end], dtype="int32") for ids in pieces]
 
 
+def unknown_share(tokenizer, texts: Sequence[str]) -> float:
+    """Share of [UNK] among all tokens of the texts, [CLS] and [SEP] not counted; 0 for no tokens.
+
+    [UNK] (unknown) stands for a word of which the vocabulary lacks some piece: the model cannot tell it from others.
+    """
+    rows = token_ids(tokenizer, texts, max_length=sys.maxsize)
+    tokens = np.concatenate([row[1:-1] for row in rows] or [np.empty(0, "int32")])
+    unknown = tokenizer.token_to_id("[UNK]")
+    return float(np.mean(tokens == unknown)) if len(tokens) else 0.0
+
+
+def warn_if_unknown(tokenizer, texts: Sequence[str], threshold: float = 0.05) -> str:
+    """Print and return a warning when the share of [UNK] in the texts is above `threshold`; else return "".
+
+    The remedy it names is another vocabulary, and so another backbone: none can be learnt by fine-tuning.
+    """
+    share = unknown_share(tokenizer, texts)
+    if share <= threshold:
+        return ""
+    warning = (
+        f"Careful: {share:.0%} of the tokens are [UNK]. This vocabulary does not know these texts. For Chinese take a "
+        "backbone with the preset 'bert_base_zh', for other languages or several 'bert_base_multi' (both need a network)."
+    )
+    print(warning)
+    return warning
+
+
+def reference_tokenizer(vocabulary: Sequence[str], max_length: int | None = None):
+    """BERT's uncased tokenizer as the `tokenizers` package makes it: a `tokenizers.Tokenizer`.
+
+    With `max_length` it frames texts by [CLS] and [SEP] and cuts them at so many tokens, as `token_ids` does. It needs no
+    Keras: exports take it along. data/tokenizer_differences.csv lists the characters that it reads otherwise.
+    """
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+    from tokenizers.models import WordPiece
+
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=True, lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    if max_length is not None:
+        tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+        tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
 def parameter_count(model) -> int:
     """Number of trained numbers in a Keras model (random-generator states are not counted)."""
     return int(sum(np.prod(weight.shape) for weight in model.weights))

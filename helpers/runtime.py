@@ -57,21 +57,56 @@ def version_of(package: str) -> str | None:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """What a lesson runs with, unless its parameters cell says otherwise.
+
+    `source` and `backbone` are what `data.prepared` and `models.classifier` take.
+    """
+
+    name: str
+    source: str
+    backbone: str
+    batch_size: int
+    learning_rate: float
+
+
+PROFILES = {
+    "small": Profile("small", "reviews", "all-MiniLM-L6-v2", batch_size=16, learning_rate=1e-4),
+    # Batch and rate are among those of Devlin et al. (2019, A.3) for BERT-base.
+    "full": Profile("full", "glue/sst2", "bert_base_en_uncased", batch_size=32, learning_rate=3e-5),
+}
+
+
+@dataclass(frozen=True)
 class Session:
     """What a lesson knows about its run; made by `start`."""
 
     backend: str
     device: str
     seed: int
+    profile: Profile = PROFILES["small"]
+    source: str = "reviews"
+
+    @property
+    def on_reviews(self) -> bool:
+        """Whether the data are the course's own reviews and the backbone the one that its findings are about."""
+        return self.source == "reviews" and self.profile.name == "small"
 
     def claim(self, text: str, holds: bool) -> None:
-        """Print `text` with a tick if it holds, else raise AssertionError.
+        """Print `text` with a tick if it holds, else raise AssertionError: for what holds with any data.
 
         `text` names constant thresholds only, so that the printed line is the same on every machine.
         """
         if not holds:
             raise AssertionError(f"This claim does not hold here: {text}")
         print(f"✓ {text}")
+
+    def finding(self, text: str, holds: bool) -> None:
+        """A claim about the course's own reviews; with other data or another profile it prints and never raises."""
+        if self.on_reviews or holds:
+            self.claim(text, holds)
+        else:
+            print(f"– otherwise with this data: {text}")
 
     def has_tensorflow(self, purpose: str) -> bool:
         """Whether TensorFlow runs this lesson; if not, say in one line what is skipped."""
@@ -116,13 +151,21 @@ def settle_backend() -> str:
     return backend
 
 
-def start(seed: int = 42) -> Session:
-    """Seed every random generator and return the lesson's `Session`; errors as in `choose_backend`."""
+def start(seed: int = 42, profile: str = "small", source: str | Path | None = None) -> Session:
+    """Seed every random generator and return the lesson's `Session`.
+
+    `profile` is a name in PROFILES; `source` is "reviews", the path of a CSV file, the name of a
+    TensorFlow data set, or None: what the profile names. Errors as in `choose_backend`;
+    ValueError for an unknown profile.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"The profile is {profile!r}; the course knows {' and '.join(PROFILES)}.")
     backend = settle_backend()
     import keras
 
     keras.utils.set_random_seed(seed)
-    return Session(backend=backend, device=_device_kind(backend), seed=seed)
+    chosen = PROFILES[profile]
+    return Session(backend, _device_kind(backend), seed, chosen, str(source or chosen.source))
 
 
 def _device_kind(backend: str) -> str:
@@ -197,6 +240,20 @@ def replaced_when_complete(folder: Path) -> Iterator[Path]:
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def experiment(name: str):
+    """Stored points of an experiment as a pandas DataFrame: a column for each knob of its configuration and each result.
+
+    Reads data/results/NAME.json, made by `make experiments`; raises FileNotFoundError when it is not there.
+    """
+    import pandas as pd
+
+    path = COURSE / "data" / "results" / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {path.name} in data/results. `make experiments` makes it (an hour).")
+    points = json.loads(path.read_text(encoding="utf-8"))["points"]
+    return pd.DataFrame([{**point["configuration"], **point} for point in points]).drop(columns="configuration")
 
 
 def file_hash(path: Path) -> str:

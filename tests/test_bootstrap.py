@@ -43,7 +43,7 @@ def names(packages):
 
 def test_with_tensorflow_it_stays_as_it_is(run_cell):
     pip, clone = run_cell(with_tensorflow=True)
-    assert names(pip[5:]) == ["keras-hub", "keras-nlp"]
+    assert names(pip[5:]) == ["keras-hub", "keras-nlp", "onnx", "onnxruntime", "tf2onnx", "ftfy", "spacy-lookups-data"]
     assert clone[:2] == ["git", "clone"] and bootstrap.facts()["tag"] in clone
     assert sys.path[0] == "/content/course"
     assert os.environ["KERAS_BACKEND"] == ""
@@ -51,7 +51,7 @@ def test_with_tensorflow_it_stays_as_it_is(run_cell):
 
 def test_without_tensorflow_it_takes_jax(run_cell):
     pip, _ = run_cell(with_tensorflow=False)
-    assert names(pip[5:]) == ["--no-deps", "keras", "keras-hub", "keras-nlp"]
+    assert names(pip[5:]) == ["--no-deps", "keras", "keras-hub", "keras-nlp", "ftfy", "spacy-lookups-data"]
     assert os.environ["KERAS_BACKEND"] == "jax"
 
 

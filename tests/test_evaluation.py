@@ -93,3 +93,167 @@ def test_worst_errors_are_wrong_and_sorted_by_confidence():
     worst = evaluation.worst_errors(frame, probabilities, number=2)
     assert worst["text"].tolist() == ["c", "a"]
     assert worst["probability"].tolist() == [0.01, 0.1]
+
+
+# ---- each class, and rankings
+
+
+def test_by_class_equals_scikit_learn(three_classes):
+    labels, probabilities = three_classes
+    table = evaluation.by_class(labels, probabilities, ["a", "b", "c"])
+    report = metrics.classification_report(labels, probabilities.argmax(axis=1), output_dict=True)
+    for number, name in enumerate("abc"):
+        expected = report[str(number)]
+        assert table.loc[name].tolist() == [expected[k] for k in ("support", "precision", "recall", "f1-score")]
+    absent = evaluation.by_class(np.zeros(200, int), probabilities, ["a", "b", "c"])
+    assert absent.loc["c", ["texts", "recall", "f1"]].tolist() == [0, 0, 0]
+
+
+def test_matthews_by_hand():
+    labels, probabilities = np.array([0, 0, 1, 1, 1]), np.eye(2)[[0, 1, 1, 1, 0]]
+    true_positive, true_negative, false_positive, false_negative = 2, 1, 1, 1
+    product = 3 * 3 * 2 * 2
+    expected = (true_positive * true_negative - false_positive * false_negative) / np.sqrt(product)
+    assert evaluation.matthews(labels, probabilities) == pytest.approx(expected)
+    assert evaluation.matthews(labels, np.eye(2)[labels]) == 1
+    assert evaluation.matthews(labels, np.eye(2)[[1] * 5]) == 0
+
+
+def test_curves_by_hand():
+    labels = np.array([0, 0, 1, 1])
+    score = np.array([0.1, 0.6, 0.5, 0.9])  # of the four pairs (positive, negative) three are in order
+    found = evaluation.curves(labels, np.stack([1 - score, score], axis=1))
+    assert found["roc_area"] == 0.75
+    assert found["average_precision"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert found["false_positive_rate"][[0, -1]].tolist() == [0, 1] == found["true_positive_rate"][[0, -1]].tolist()
+    assert found["precision"][-1] == 1 and found["recall"][-1] == 0
+    other = evaluation.curves(labels, np.stack([1 - score, score], axis=1), class_number=0)
+    assert other["roc_area"] == 0.75
+    with pytest.raises(ValueError, match="class 2 needs texts of that class and others"):
+        evaluation.curves(labels, np.eye(3)[labels], class_number=2)
+    with pytest.raises(ValueError, match="class 1 needs"):
+        evaluation.curves(np.ones(4, int), np.eye(2)[labels])
+
+
+# ---- calibration
+
+
+def test_reliability_and_calibration_error_by_hand():
+    labels = np.array([1, 1, 0, 0])
+    probabilities = np.array([[0.05, 0.95], [0.07, 0.93], [0.09, 0.91], [0.65, 0.35]])
+    table = evaluation.reliability(labels, probabilities)
+    assert table.index.tolist() == [6, 9] and table["texts"].tolist() == [1, 3]
+    assert table["accuracy"].tolist() == pytest.approx([1, 2 / 3])
+    assert table["confidence"].tolist() == pytest.approx([0.65, 0.93])
+    expected = 0.25 * 0.35 + 0.75 * (0.93 - 2 / 3)
+    assert evaluation.calibration_error(labels, probabilities) == pytest.approx(expected)
+    certain = evaluation.reliability(np.array([1]), np.array([[0.0, 1.0]]))
+    assert certain.index.tolist() == [9]  # certainty belongs to the last bin, not to one beyond it
+
+
+def test_temperature_by_hand_and_what_it_leaves():
+    probabilities = np.array([[0.2, 0.8], [0.5, 0.5]])
+    assert np.allclose(evaluation.apply_temperature(probabilities, 1), probabilities)
+    assert np.allclose(
+        evaluation.apply_temperature(probabilities, 2)[0], np.sqrt([0.2, 0.8]) / np.sqrt([0.2, 0.8]).sum()
+    )
+    assert np.isfinite(evaluation.apply_temperature(np.array([[0.0, 1.0]]), 2)).all()
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match="must be above 0"):
+            evaluation.apply_temperature(probabilities, wrong)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 3.0])
+def test_fit_temperature_finds_the_one_that_was_taken_away(true_temperature):
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(20_000, 3)) * 2
+    honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.array([random.choice(3, p=row) for row in honest])
+    wrong = evaluation.apply_temperature(honest, 1 / true_temperature)
+    found = evaluation.fit_temperature(labels, wrong)
+    assert found == pytest.approx(true_temperature, rel=0.05)
+    mended = evaluation.apply_temperature(wrong, found)
+    assert evaluation.calibration_error(labels, mended) < 0.02 < evaluation.calibration_error(labels, wrong)
+    with pytest.raises(ValueError, match="do not fit"):
+        evaluation.fit_temperature(labels[:5], wrong)
+
+
+# ---- one model against another
+
+
+def test_mcnemar_by_hand():
+    labels = np.zeros(20, int)
+    first, second = np.eye(2)[[0] * 15 + [1] * 5], np.eye(2)[[0] * 6 + [1] * 9 + [0] + [1] * 4]
+    found = evaluation.mcnemar(labels, first, second)
+    assert (found["only_first"], found["only_second"]) == (9, 1)
+    assert found["p_value"] == pytest.approx(2 * (1 + 10) / 2**10)
+    assert evaluation.mcnemar(labels, first, first)["p_value"] == 1
+
+
+def test_difference_interval_is_narrower_than_the_models_own():
+    random = np.random.default_rng(2)
+    labels = np.zeros(2000, int)
+    second = (random.random(2000) < 0.8).astype(int)
+    first = np.where(random.random(2000) < 0.05, 1, second)  # mostly the same answers: 1 means right here
+    first, second = np.eye(2)[1 - first], np.eye(2)[1 - second]
+    low, high = evaluation.difference_interval(labels, first, second)
+    gain = evaluation.accuracy(labels, first) - evaluation.accuracy(labels, second)
+    assert 0 < low < gain < high < 0.03
+    assert (low, high) == evaluation.difference_interval(labels, first, second)
+    assert evaluation.difference_interval(labels, first, first) == (0, 0)
+
+
+# ---- costs
+
+
+def test_expected_cost_by_hand():
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.2, 0.6, 0.5, 0.9])
+    assert evaluation.expected_cost(labels, scores, 0.5) == 0.25
+    assert evaluation.expected_cost(labels, scores, 0.55, false_positive=2, false_negative=10) == 12 / 4
+    assert evaluation.expected_cost(labels, scores, 0.5, false_positive=3, false_negative=10) == 3 / 4
+    assert evaluation.expected_cost(labels, scores, 0.95, false_positive=3, false_negative=10) == 20 / 4
+
+
+def test_best_threshold_moves_away_from_the_dear_error():
+    random = np.random.default_rng(0)
+    scores = random.random(20_000)
+    labels = (random.random(20_000) < scores).astype(int)  # calibrated: then the best one is fp / (fp + fn)
+    assert evaluation.best_threshold(labels, scores, 1, 4) == pytest.approx(0.2, abs=0.04)
+    assert evaluation.best_threshold(labels, scores, 4, 1) == pytest.approx(0.8, abs=0.04)
+    assert evaluation.best_threshold(np.array([0, 1]), np.array([0.0, 1.0]), 1, 1) == 0.5  # all are equal
+
+
+def test_operations_by_hand():
+    # One layer, width 2, inner width 3, 5 tokens: matrices 4*2*2 + 2*2*3 = 28 multiply-adds a token, attention 2*5*2 = 20.
+    assert evaluation.operations(1, 2, 3, 5) == 2 * 5 * (28 + 20)
+    assert evaluation.operations(6, 2, 3, 5) == 6 * evaluation.operations(1, 2, 3, 5)
+
+
+def test_latency_is_the_median_a_text_without_the_first_batch(monkeypatch):
+    clock = iter([0, 100, 200, 202, 300, 304, 400, 430])  # seconds: begin and end of four batches
+    monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
+    batches = []
+    assert evaluation.latency(batches.append, ["a", "b", "c"], batch_size=2, repeats=3) == 2000
+    assert batches == [["a", "b"], ["c", "a"], ["b", "c"], ["a", "b"]]
+
+
+def test_length_slices_are_quarters_named_by_their_words():
+    texts = pd.Series([" ".join(["word"] * number) for number in range(1, 13)])
+    named = evaluation.length_slice(texts)
+    assert named.value_counts(sort=False).to_dict() == {
+        "01-03 words": 3, "04-06 words": 3, "07-09 words": 3, "10-12 words": 3
+    }  # fmt: skip
+    assert named[0] == "01-03 words" and named[11] == "10-12 words"
+
+
+def test_scores_are_saved_for_the_table_and_the_card(tmp_path, three_classes):
+    import json
+
+    labels, probabilities = three_classes
+    table = evaluation.compare(labels, {"random": probabilities})
+    text = evaluation.save_scores(table, 200, tmp_path)
+    assert text == (tmp_path / "scores.txt").read_text(encoding="utf-8") and text.startswith("Test texts: 200.")
+    facts = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert facts["test_reviews"] == 200
+    assert facts["models"]["random"] == {k: table.loc["random", k] for k in ("accuracy", "low", "high", "f1")}
+    assert len(list(tmp_path.iterdir())) == 2

@@ -3,10 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import tokenizer_differences
 from conftest import make_tiny_reviews
+from test_models import awkward_texts, read_known_differences
 
-from helpers import finetuning, runtime
+from helpers import data, finetuning, models, runtime
 
 pytestmark = pytest.mark.tensorflow
 
@@ -96,3 +99,165 @@ def test_another_backend_is_refused(tiny_classifier, tmp_path, monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
         export.saved_model(tiny_classifier, tmp_path / "model")
+
+
+# ---- every runtime, the same ids and the same answers
+
+
+def five_hundred_texts():
+    """Reviews and awkward texts: accents, emoji, Chinese, empty, 2,000 words; none of the characters known to differ."""
+    known = read_known_differences()
+    agreeing = [c for c in tokenizer_differences.assigned_characters() if c not in known]
+    made = [*awkward_texts(700, agreeing, seed=3)]
+    texts = [
+        *AWKWARD,
+        "wörd " * 2000,
+        "好" * 300,
+        "👩‍🚀🎉 great",
+        *data.load(data.REVIEWS)["text"].tolist()[:180],
+        *made,
+    ]
+    return [text for text in texts if not set(text) & known][:500]
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return five_hundred_texts()
+
+
+@pytest.fixture(scope="module")
+def lite_folder(minilm, tmp_path_factory):
+    samples = data.load(data.REVIEWS)["text"].tolist()[:20]
+    return export.lite(minilm, tmp_path_factory.mktemp("lite") / "lite", samples)
+
+
+@pytest.fixture(scope="module")
+def onnx_folder(minilm, tmp_path_factory):
+    return export.onnx(minilm, tmp_path_factory.mktemp("onnx") / "onnx")
+
+
+def test_the_list_of_fast_bert_tokenizers_differences_is_exact():
+    characters = tokenizer_differences.assigned_characters()
+    unlike = tokenizer_differences.differing([f"a{c}b" for c in characters], "FastBertTokenizer")
+    found = {c for c, is_unlike in zip(characters, unlike, strict=True) if is_unlike}
+    assert found == read_known_differences("FastBertTokenizer") & set(characters) and len(found) > 4000
+
+
+def test_ids_are_equal_in_five_tokenizers_on_500_texts(minilm, texts, lite_folder, onnx_folder):
+    import tensorflow as tf
+    import tensorflow_text
+
+    assert len(texts) == 500 and max(len(text.split()) for text in texts) == 2000 and "" in texts
+    assert sum(any("一" <= c <= "鿿" for c in text) for text in texts) > 5
+    expected = [ids.tolist() for ids in models.token_ids(minilm.tokenizer, texts)]
+    assert len({tuple(ids) for ids in expected}) > 300
+    reference = models.reference_tokenizer(minilm.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+    assert [encoding.ids for encoding in reference.encode_batch(texts)] == expected
+    fast = tensorflow_text.FastBertTokenizer(
+        minilm.tokenizer.get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+    )
+    pieces = fast.tokenize(export.plain_in_graph(tf.constant(texts))).to_list()
+    assert [[101, *ids[: models.MAX_LENGTH - 2], 102] for ids in pieces] == expected
+    feed = export.OnnxModel(onnx_folder).feed(texts)
+    lengths = feed["padding_mask"].sum(axis=1)
+    assert [row[:n].tolist() for row, n in zip(feed["token_ids"], lengths, strict=True)] == expected
+    lite = export.LiteModel(export.lite_file(lite_folder, "int8"))
+    for text, ids in zip(texts, expected, strict=True):
+        row = lite.outputs(text)["token_ids"][0]
+        assert row[: len(ids)].tolist() == ids and not row[len(ids) :].any(), text
+
+
+def test_probabilities_are_equal_in_every_float32_export(minilm, texts, exported, lite_folder, onnx_folder):
+    import tensorflow as tf
+
+    some = texts[::5]
+    expected = finetuning.predict_proba(minilm, some)
+    assert np.ptp(expected[:, 0]) > 0.01  # they are not all alike
+    served = tf.saved_model.load(str(exported))
+    answers = {
+        "SavedModel": served.predict(tf.constant(some)).numpy(),
+        "LiteRT": export.LiteModel(export.lite_file(lite_folder, "float32"))(some),
+        "ONNX": export.OnnxModel(onnx_folder)(some),
+    }
+    for name, found in answers.items():
+        assert np.abs(found - expected).max() < 1e-4, name
+
+
+def test_smaller_weights_are_smaller_and_near(minilm, texts, lite_folder, onnx_folder):
+    some = texts[30:70]
+    expected = finetuning.predict_proba(minilm, some)
+    size = {kind: export.size_in_bytes(export.lite_file(lite_folder, kind)) for kind in export.LITE_KINDS}
+    assert size["float16"] < 0.55 * size["float32"] and size["int8"] < 0.3 * size["float32"]
+    onnx_sizes = [export.size_in_bytes(onnx_folder / name) for name in ("model.onnx", "model-int8.onnx")]
+    assert onnx_sizes[1] < 0.5 * onnx_sizes[0]  # the vocabulary's vectors stay in float32
+    for kind, tolerance in (("float16", 1e-3), ("int8", 0.02)):
+        found = export.LiteModel(export.lite_file(lite_folder, kind))(some)
+        assert np.abs(found - expected).max() < tolerance, kind
+    assert np.abs(export.OnnxModel(onnx_folder, "int8")(some) - expected).max() < 0.05
+    whole = export.LiteModel(export.lite_file(lite_folder, "full int8"), minilm.tokenizer)(some)
+    assert whole.shape == expected.shape and np.allclose(whole.sum(axis=1), 1, atol=0.1)
+
+
+def test_the_hub_pair_is_made_loaded_and_trains_again(minilm, tmp_path):
+    import tensorflow as tf
+    import tensorflow_hub as hub
+
+    folder = export.hub_pair(minilm, tmp_path / "pair")
+    preprocess, encoder = (hub.load(str(folder / name)) for name in ("preprocess", "encoder"))
+    some = ["A naïve film.", "bad"]
+    inputs = preprocess(tf.constant(some))
+    assert {name: (value.shape[1], value.dtype) for name, value in inputs.items()} == dict.fromkeys(
+        ("input_word_ids", "input_mask", "input_type_ids"), (models.MAX_LENGTH, tf.int32)
+    )
+    outputs = encoder(inputs)
+    assert outputs["sequence_output"].shape == (2, models.MAX_LENGTH, 384)
+    assert np.allclose(outputs["pooled_output"], finetuning.mean_features(minilm, some), atol=1e-5)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(encoder(inputs)["pooled_output"] ** 3)
+    gradients = tape.gradient(loss, encoder.trainable_variables)
+    used = [gradient is not None for gradient in gradients]
+    assert len(used) == len(minilm.backbone.trainable_variables) and sum(used) >= len(used) - 2  # not BERT's own pooler
+
+
+def test_what_is_missing_or_unknown_is_named(minilm, tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no LiteRT file"):
+        export.LiteModel(tmp_path / "int8.tflite")
+    with pytest.raises(FileNotFoundError, match=r"There is no model-int8\.onnx"):
+        export.OnnxModel(tmp_path, "int8")
+    with pytest.raises(ValueError, match=r"no kind \['int4'\] of LiteRT file"):
+        export.lite(minilm, tmp_path / "lite", [], kinds=["int4"])
+    assert not list(tmp_path.iterdir())
+
+
+# ---- the table and the card
+
+
+def test_compare_measures_each_export(tiny_classifier, tmp_path):
+    (tmp_path / "weights").write_bytes(b"x" * 3_000_000)
+    texts, _ = make_tiny_reviews(40)
+    expected = finetuning.predict_proba(tiny_classifier, texts)
+    lookup = dict(zip(texts, expected, strict=True))
+    swapped = {text: row[::-1] if text == texts[0] else row for text, row in lookup.items()}
+    exports = {"other": (lambda batch: np.array([swapped[text] for text in batch]), tmp_path)}
+    table = export.compare(tiny_classifier, exports, texts)
+    assert table.index.tolist() == ["Keras predict", "other"]
+    assert table.loc["Keras predict", ["largest difference", "same answer"]].tolist() == [0, 1]
+    assert table.loc["other", "MB"] == 3 and table.loc["other", "ms a text"] < table.loc["Keras predict", "ms a text"]
+    assert table.loc["other", "largest difference"] == pytest.approx(abs(expected[0, 0] - expected[0, 1]))
+    assert table.loc["other", "same answer"] == pytest.approx(1 - texts.count(texts[0]) / 40)
+
+
+def test_the_card_says_what_was_measured(artifacts, tmp_path):
+    table = pd.DataFrame(
+        {"MB": [91.04], "ms a text": [3.14], "largest difference": [0.0], "same answer": [1.0]}, ["file"]
+    )
+    card = export.model_card(tmp_path, {"training texts": "2,409"}, table, ("bad", "good"))
+    assert card == (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "# A text classifier: bad, good" in card and "- training texts: 2,409" in card
+    assert "Not evaluated yet: run lesson 07." in card and " 91.0 " in card and "keras 3." in card
+    artifacts.mkdir()
+    row = {"accuracy": 0.8304, "low": 0.81, "high": 0.85, "f1": 0.829}
+    (artifacts / "scores.json").write_text(json.dumps({"test_reviews": 77, "models": {"mine": row}}))
+    card = export.model_card(tmp_path, {}, table, ("bad", "good"))
+    assert "On 77 test texts:" in card and "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "artifacts"}

@@ -4,16 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import figures
+from helpers import evaluation, figures
 
 TABLE = pd.DataFrame({"accuracy": [0.8, 0.9], "low": [0.75, 0.85], "high": [0.85, 0.95]}, index=["words", "BERT"])
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]})
+JUDGED = pd.DataFrame(
+    {"kind": ["HTML", "all good rows"], "measure": ["recall", "harm"]}
+    | {"share": [0.9, 0.1], "low": [0.8, 0.05], "high": [0.95, 0.2]}
+)
 FIGURES = {
     "lengths": lambda: figures.lengths(np.array([3, 40, 130]), 128),
     "padding": lambda: figures.padding({"padded to 128": 0.2, "grouped": 0.9}),
     "history": lambda: figures.history(HISTORY),
     "accuracies": lambda: figures.accuracies(TABLE, "Accuracy on the test split"),
     "confusion": lambda: figures.confusion(np.array([[5, 1], [2, 7]]), ["negative", "positive"]),
+    "cleaning": lambda: figures.cleaning(JUDGED),
+    "rankings": lambda: figures.rankings({"BERT": curve([0.1, 0.6, 0.5, 0.9])}),
+    "reliability": lambda: figures.reliability({"as trained": evaluation.reliability([0, 1], np.eye(2))}),
+    "costs": lambda: figures.costs(np.array([0.1, 0.5]), np.array([2.0, 1.0]), 0.5),
 }
 
 
@@ -29,6 +37,16 @@ def test_accuracies_draws_each_interval_where_it_is():
     axes = figures.accuracies(TABLE, "Accuracy").axes[0]
     segments = axes.containers[0].lines[2][0].get_segments()
     assert np.allclose([segment[:, 0] for segment in segments], [[75, 85], [85, 95]])
+
+
+def test_cleaning_draws_recall_and_harm_with_their_intervals():
+    axes = figures.cleaning(JUDGED).axes[0]
+    assert [bars.get_label() for bars in axes.containers] == ["recall", "harm"]
+    segments = [bars.lines[2][0].get_segments()[0].tolist() for bars in axes.containers]
+    assert np.allclose(segments, [[[80, 0], [95, 0]], [[5, 1], [20, 1]]])
+    assert [bars.lines[0].get_xdata()[0] for bars in axes.containers] == [90, 10]
+    assert [label.get_text() for label in axes.get_yticklabels()] == JUDGED["kind"].tolist()
+    assert axes.get_ylim() == (1.5, -0.5)
 
 
 def test_confusion_writes_each_count():
@@ -49,3 +67,46 @@ def test_show_carries_and_prints_the_alt_text(capsys, monkeypatch):
 def test_show_refuses_an_alt_text_that_says_nothing():
     with pytest.raises(ValueError, match="what the figure shows"):
         figures.show(FIGURES["history"](), "a figure")
+
+
+# ---- lesson 07
+
+
+def curve(score):
+    """Curves of a model that gives these scores to two negative and two positive texts."""
+    return evaluation.curves(np.array([0, 0, 1, 1]), np.stack([1 - np.array(score), score], axis=1))
+
+
+def test_rankings_draws_both_curves_of_each_model():
+    found = {"first": curve([0.1, 0.6, 0.5, 0.9]), "second": curve([0.1, 0.2, 0.8, 0.9])}
+    left, right = figures.rankings(found).axes
+    assert (left.get_xlabel(), left.get_ylabel()) == ("false-positive rate", "true-positive rate")
+    assert (right.get_xlabel(), right.get_ylabel()) == ("recall", "precision")
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["first", "second"]
+    for number, values in enumerate(found.values()):
+        assert np.allclose(left.lines[number].get_xdata(), values["false_positive_rate"])
+        assert np.allclose(left.lines[number].get_ydata(), values["true_positive_rate"])
+        assert np.allclose(right.lines[number].get_xdata(), values["recall"])
+        assert np.allclose(right.lines[number].get_ydata(), values["precision"])
+    assert left.lines[2].get_xydata().tolist() == [[0, 0], [1, 1]]  # chance
+    assert right.get_ylim() == (0, 1.02)
+    assert [line.get_linestyle() for line in left.lines[:2]] == ["-", "--"]  # told apart without colours, too
+
+
+def test_reliability_draws_percent_beside_the_diagonal():
+    table = pd.DataFrame({"texts": [1, 3], "confidence": [0.65, 0.93], "accuracy": [1, 2 / 3]}, index=[6, 9])
+    axes = figures.reliability({"as trained": table, "scaled": table / 2}).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0], [100, 100]]
+    assert np.allclose(axes.lines[1].get_xydata(), [[65, 100], [93, 200 / 3]])
+    assert np.allclose(axes.lines[2].get_xydata(), [[32.5, 50], [46.5, 100 / 3]])
+    assert [line.get_marker() for line in axes.lines[1:]] == ["s", "o"]
+    assert np.allclose(axes.get_xlim(), (30.5, 101)) and axes.get_xlim() == axes.get_ylim()
+    assert figures.reliability({"high": table}).axes[0].get_xlim() == (50, 101)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["as trained", "scaled"]
+
+
+def test_costs_draws_the_chosen_threshold():
+    axes = figures.costs(np.array([0.1, 0.5, 0.9]), np.array([2.0, 1.0, 3.0]), 0.525).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[0.1, 2], [0.5, 1], [0.9, 3]]
+    assert axes.lines[1].get_xdata() == [0.525, 0.525]
+    assert axes.texts[0].get_text() == "chosen on validation: 0.53"

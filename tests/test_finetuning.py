@@ -231,6 +231,64 @@ def test_predict_proba_of_nothing_and_of_an_empty_text(tiny_classifier):
     assert finetuning.predict_proba(tiny_classifier, [""]).shape == (1, 2)
 
 
+# ---- frozen features and LoRA
+
+
+def test_mean_features_are_what_the_head_multiplies(tiny_classifier):
+    texts, _ = make_tiny_reviews(40)
+    features = finetuning.mean_features(tiny_classifier, texts)
+    assert features.shape == (40, 16) and features.dtype == "float32"
+    kernel, bias = map(keras.ops.convert_to_numpy, tiny_classifier.model.get_layer("logits").weights)
+    logits = features @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(finetuning.predict_proba(tiny_classifier, texts), expected, atol=1e-5)
+
+
+def test_frozen_features_are_scaled_then_classified():
+    random = np.random.default_rng(0)
+    labels = random.integers(3, size=300)
+    features = random.normal(size=(300, 8)) + 1000  # far from 0: unscaled, the regression would fail
+    features[:, 0] += 4 * labels
+    model = finetuning.frozen(features, labels)
+    assert model.predict_proba(features).shape == (300, 3) and model.score(features, labels) > 0.8
+    assert np.allclose(model[0].transform(features).mean(axis=0), 0, atol=1e-6)
+
+
+def test_lora_trains_two_thin_matrices_of_query_and_value_and_the_head(tiny_classifier):
+    all_numbers = finetuning.trained_count(tiny_classifier.model)
+    assert all_numbers == models.parameter_count(tiny_classifier.model)
+    changed = finetuning.with_lora(tiny_classifier, rank=3)
+    assert changed is tiny_classifier
+    layers, heads, width = 2, 2, 16
+    thin = 2 * layers * 3 * (width * heads + width // heads)
+    assert finetuning.trained_count(changed.model) == thin + (width + 1) * 2
+    paths = {variable.path for variable in changed.model.trainable_variables}
+    assert all("lora" in path or path.startswith("logits") for path in paths)
+
+
+def test_lora_starts_as_the_same_model_learns_and_leaves_the_backbone_alone(tmp_path):
+    plain, lora = make_tiny_classifier(), finetuning.with_lora(make_tiny_classifier(), 4)
+    texts, labels = make_tiny_reviews(120)
+    assert np.allclose(finetuning.predict_proba(plain, texts), finetuning.predict_proba(lora, texts), atol=1e-6)
+    before = {v.path: keras.ops.convert_to_numpy(v).copy() for v in lora.backbone.non_trainable_variables}
+    recipe = replace(TINY, epochs=12, learning_rate=3e-2)
+    history = finetuning.fine_tune(lora, (texts, labels), make_tiny_reviews(40, seed=1), recipe, tmp_path)
+    assert history["train_loss"].iloc[-1] < 0.8 * history["train_loss"].iloc[0]
+    for variable in lora.backbone.non_trainable_variables:
+        if "seed" not in variable.path:
+            assert np.array_equal(before[variable.path], keras.ops.convert_to_numpy(variable)), variable.path
+    again = finetuning.with_lora(make_tiny_classifier(), 4)  # and its checkpoint holds all of it
+    finetuning.fine_tune(again, (texts, labels), make_tiny_reviews(40, seed=1), recipe, tmp_path)
+    assert np.allclose(finetuning.predict_proba(lora, texts), finetuning.predict_proba(again, texts), atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tiny_classifier, tmp_path):
+    tiny_classifier.model.get_layer("logits").kernel.assign(np.full((16, 2), np.nan))
+    with pytest.raises(FloatingPointError, match=r"The loss is nan: lower the learning rate \(0.001\)"):
+        train(tiny_classifier, folder=tmp_path)
+    assert not list(tmp_path.iterdir())  # nothing to resume from
+
+
 # ---- checkpoints
 
 
@@ -301,6 +359,7 @@ def run_killed(folder, batch):
     )
 
 
+@pytest.mark.once
 def test_sigkill_at_three_moments_changes_nothing(tmp_path):
     moments = [*np.random.default_rng(11).integers([2, 14], [12, 22]).tolist(), -1]
     for moment in moments:
@@ -325,8 +384,13 @@ def test_fine_tuned_is_made_by_its_lesson_and_found_by_others(artifacts, monkeyp
 
     texts, labels = make_tiny_reviews()
     frame = pd.DataFrame({"text": texts, "label": labels})
-    monkeypatch.setattr(finetuning.models, "classifier", lambda source, num_classes, seed: make_tiny_classifier())
+    monkeypatch.setattr(
+        finetuning.models, "classifier", lambda source, num_classes, seed: make_tiny_classifier(num_classes)
+    )
     made, history = finetuning.fine_tuned(frame, frame[:20], TINY, remake=True)
+    assert made.num_classes == 2
+    three, _ = finetuning.fine_tuned(frame, frame[:20], replace(TINY, epochs=1), num_classes=3)
+    assert three.num_classes == 3  # a class may be missing from the training texts
     monkeypatch.setattr(finetuning, "fine_tune", None)  # whatever trains now fails
     found, same_history = finetuning.fine_tuned(frame, frame[:20], TINY)
     assert np.allclose(history["train_loss"], same_history["train_loss"])

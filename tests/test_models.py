@@ -19,11 +19,16 @@ from helpers import finetuning, models, runtime
 DIFFERENCES = runtime.COURSE / "data" / "tokenizer_differences.csv"
 
 
+def read_known_differences(tokenizer=None):
+    """Characters that a tokenizer (None: any) is known to read otherwise than BERT's own rules."""
+    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if tokenizer in (None, row["tokenizer"])]
+    return {chr(c) for row in rows for c in range(int(row["first"], 16), int(row["last"], 16) + 1)}
+
+
 @pytest.fixture(scope="module")
 def known_differences():
-    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {chr(c) for row in rows for c in range(int(row["first"], 16), int(row["last"], 16) + 1)}
+    return read_known_differences("KerasHub")
 
 
 # ---- the weights
@@ -311,3 +316,26 @@ def test_a_source_out_of_reach_gets_a_remedy(monkeypatch, tmp_path):
     monkeypatch.undo()
     with pytest.raises(models.WeightsError, match="Is it a BERT"):
         models.tokenizer(tmp_path)
+
+
+# ---- unknown words
+
+
+def test_the_share_of_unknown_tokens():
+    tokenizer = models.tokenizer()
+    assert models.unknown_share(tokenizer, ["The room was clean."]) == 0
+    assert models.unknown_share(tokenizer, ["屏 room"]) == 0.5
+    assert models.unknown_share(tokenizer, ["屏", "the room was"]) == 0.25
+    assert models.unknown_share(tokenizer, ["room " * 200 + "屏 " * 200]) == 0.5  # texts are not cut
+    assert models.unknown_share(tokenizer, []) == models.unknown_share(tokenizer, [""]) == 0
+
+
+def test_unknown_words_are_named_with_a_remedy(capsys):
+    tokenizer = models.tokenizer()
+    warning = models.warn_if_unknown(tokenizer, ["屏 room", "room 幕"])
+    assert warning.startswith("Careful: 50% of the tokens are [UNK].") and capsys.readouterr().out == warning + "\n"
+    for preset in ("bert_base_zh", "bert_base_multi"):
+        assert preset in warning and preset in keras_hub.models.BertBackbone.presets
+    assert models.warn_if_unknown(tokenizer, ["屏 room"], threshold=0.5) == "" == capsys.readouterr().out
+    assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 20]) == ""  # 1 in 21
+    assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 18])  # 1 in 19

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -14,6 +13,7 @@ import doctor
 import jupytext
 import nbformat
 import pytest
+import readme
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -90,16 +90,22 @@ def test_environment_yml_is_the_way_to_the_same_lock():
     assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
 
 
-def test_the_pip_part_of_environment_yml_installs(tmp_path):
-    """What conda does with it: the lines in one file, given to pip, in an environment of its own."""
-    (tmp_path / "requirements.lock").write_text(LOCK, encoding="utf-8")
-    (tmp_path / "pip.txt").write_text("\n".join(conda_environment()[1]), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
-    python = str(course.python_of(tmp_path / "env"))
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-r", "pip.txt"]
-    result = subprocess.run(pip, cwd=tmp_path, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert doctor.environment(tmp_path / "env", LOCK) == []
+def test_the_environments_are_made_by_the_pip_part_of_environment_yml(monkeypatch, tmp_path):
+    """`make setup` gives pip the very lines that conda does; here they are recorded, and their fruit is checked."""
+    given = {}
+
+    def record(*command, environment):
+        if "-r" in command:
+            file = Path(command[command.index("-r") + 1])
+            given["lines"] = file.read_text(encoding="utf-8").splitlines()
+            given["lock"] = (file.parent / "requirements.lock").read_text(encoding="utf-8")
+        return 0
+
+    monkeypatch.setattr(course, "call", record)
+    monkeypatch.setattr(course.subprocess, "call", lambda command: (tmp_path / "env").mkdir() or 0)
+    course.set_up(tmp_path / "env")
+    assert given == {"lines": conda_environment()[1], "lock": LOCK}
+    assert doctor.environment(Path(sys.prefix), LOCK) == []
 
 
 def test_the_second_environment_is_the_lock_without_tensorflow():
@@ -141,10 +147,16 @@ def test_only_runtime_reads_environment_variables():
             assert not re.search(r"environ\b|getenv", path.read_text(encoding="utf-8")), path.name
 
 
-def test_only_export_imports_tensorflow():
+def test_tensorflow_is_imported_inside_functions_of_few_helpers():
+    """`export` needs it, `data` for its data sets, `runtime` asks it, where it runs, for its devices."""
     for path in (ROOT / "helpers").glob("*.py"):
-        if path.stem not in ("export", "runtime"):  # runtime asks TensorFlow, where it runs, for its devices
-            assert "import tensorflow" not in path.read_text(encoding="utf-8"), path.name
+        text = path.read_text(encoding="utf-8")
+        at_import = [
+            ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        assert not any("tensorflow" in line for line in at_import), path.name
+        if path.stem not in ("export", "data", "runtime"):
+            assert "import tensorflow" not in text, path.name
 
 
 def test_public_functions_have_docstrings():
@@ -175,6 +187,11 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
+def claims(cell):
+    """Number of checked claims, findings among them."""
+    return len(re.findall(r"course\.(?:claim|finding)\(", cell.source))
+
+
 def test_there_are_the_five_lessons():
     assert [path.stem[:2] for path in LESSONS] == ["00", "02", "06", "07", "10"]
 
@@ -196,7 +213,7 @@ def test_a_lesson_has_its_seven_parts(lesson):
     assert notebook.cells[1].source == bootstrap.cell()
     assert [("parameters" in tags(cell)) for cell in code_cells(notebook)].count(True) == 1
     assert "parameters" in tags(code_cells(notebook)[1])
-    assert sum("course.claim(" in cell.source for cell in code_cells(notebook)) >= 3
+    assert sum(claims(cell) > 0 for cell in code_cells(notebook)) >= 3
     assert len(re.findall(r"^\d\. ", notebook.cells[-2].source, flags=re.M)) in (2, 3, 4)
     assert notebook.cells[-2].source.startswith("## Exercises")
     assert len(re.findall(r"^- ✔ ", end, flags=re.M)) == len(re.findall(r"^- ", head, flags=re.M))
@@ -206,14 +223,16 @@ def test_a_lesson_has_its_seven_parts(lesson):
 def test_every_claim_is_printed_with_its_tick(lesson):
     """A claim inside a cell that is not compared could vanish unseen."""
     for cell in code_cells(lesson[1]):
-        if "course.claim(" in cell.source:
+        if claims(cell):
             assert "nbval-ignore-output" not in tags(cell), cell.source
             text = "".join(output.get("text", "") for output in cell.outputs)
-            assert text.count("✓ ") == cell.source.count("course.claim("), cell.source
+            assert text.count("✓ ") == claims(cell), cell.source
 
 
 def test_a_lesson_keeps_to_its_form(lesson):
-    assert len(lesson[1].cells) <= 60
+    headings = [i for i, cell in enumerate(lesson[1].cells) if cell.source.startswith("## Going further")]
+    core = lesson[1].cells[: headings[0]] if headings else lesson[1].cells[:-2]
+    assert len(core) + 2 <= 60  # exercises and goals are core, too
     for cell in code_cells(lesson[1])[1:]:
         assert cell.source.count("\n") < 20, cell.source
         assert not re.search(r"^\s*[!%]", cell.source, flags=re.M), cell.source
@@ -263,6 +282,24 @@ def test_the_address_is_a_plain_placeholder_until_there_is_one():
     address = json.loads((ROOT / "notebooks" / "address.json").read_text(encoding="utf-8"))
     assert address["tag"] == "v" + PROJECT["project"]["version"]
     assert address["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tool_writes_measured_minutes_and_the_figure_into_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in LESSONS:  # each lesson has a row with a number in its last column
+        assert re.search(rf"^\| \[.*\]\(notebooks/{path.name}\) \| .* \| [\d.]+ \|$", text, flags=re.M), path.name
+    changed = readme.with_minutes(text, {"06_fine_tuning": 7.6, "10_export": 0.249})
+    rows = [line for line in changed.splitlines() if "06_fine_tuning" in line or "10_export" in line]
+    assert [row.split("|")[-2] for row in rows] == [" 8 ", " 0.2 "]
+    assert changed.count("\n") == text.count("\n") and readme.with_minutes(text, {}) == text
+    assert "![new words](data/results/accuracy.png)" in readme.with_figure(text, "new words")
+
+
+def test_the_readmes_figure_is_that_of_lesson_07():
+    lesson_07 = next(path for path in LESSONS if path.stem.startswith("07"))
+    image, alt = readme.figure_of(nbformat.read(lesson_07, as_version=4))
+    assert readme.FIGURE.read_bytes() == image
+    assert f"![{alt}](data/results/accuracy.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # ---- doctor

@@ -135,3 +135,28 @@ def test_file_hash_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     # The test vector of FIPS 180-2, appendix B.1.
     assert runtime.file_hash(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+# ---- profiles, sources, findings
+
+
+def test_the_profile_names_source_and_backbone_and_a_lesson_may_say_otherwise():
+    small, full = runtime.start(), runtime.start(profile="full")
+    assert (small.source, small.profile.backbone) == ("reviews", "all-MiniLM-L6-v2") and small.on_reviews
+    assert (full.source, full.profile.backbone) == ("glue/sst2", "bert_base_en_uncased") and not full.on_reviews
+    own = runtime.start(source="mine.csv")
+    assert own.source == "mine.csv" and own.profile == small.profile and not own.on_reviews
+    assert not runtime.start(profile="full", source="reviews").on_reviews  # the findings are about MiniLM
+    with pytest.raises(ValueError, match="profile is 'huge'; the course knows small and full"):
+        runtime.start(profile="huge")
+
+
+def test_a_finding_raises_only_on_the_courses_reviews(capsys):
+    own = runtime.start(source="mine.csv")
+    own.finding("over 80 % right", False)
+    own.finding("over 70 % right", True)
+    assert capsys.readouterr().out == "– otherwise with this data: over 80 % right\n✓ over 70 % right\n"
+    with pytest.raises(AssertionError, match="does not hold here: over 80 % right"):
+        runtime.start().finding("over 80 % right", False)
+    with pytest.raises(AssertionError, match="does not hold here: rows sum to 1"):
+        own.claim("rows sum to 1", False)

@@ -18,15 +18,18 @@ import sys
 if "COLAB_RELEASE_TAG" in os.environ:
     if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
         packages = ["keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
+        packages += ["onnx=={onnx}", "onnxruntime=={onnxruntime}", "tf2onnx=={tf2onnx}"]
     else:  # the TPU runtime has JAX and no TensorFlow
         packages = ["--no-deps", "keras=={keras}", "keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
         os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy=={ftfy}", "spacy-lookups-data=={spacy-lookups-data}"]
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
     address, tag, folder = "https://github.com/{repository}", "{tag}", "/content/course"
     if not os.path.isdir(folder):
         subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
     sys.path.insert(0, folder)
 """
+PACKAGES = re.findall(r"==\{([\w-]+)\}", CELL)  # what the cell installs, in the locked versions
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{lesson}.ipynb)"
@@ -39,7 +42,7 @@ def facts() -> dict[str, str]:
     """Repository, tag and the locked versions that the texts above name."""
     address = json.loads((COURSE / "notebooks" / "address.json").read_text(encoding="utf-8"))
     lock = (COURSE / "requirements.lock").read_text(encoding="utf-8")
-    return address | dict(re.findall(r"^(keras|keras-hub|keras-nlp)==(\S+)", lock, flags=re.M))
+    return address | dict(re.findall(rf"^({'|'.join(PACKAGES)})==(\S+)", lock, flags=re.M))
 
 
 def cell() -> str:

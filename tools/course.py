@@ -2,7 +2,10 @@
 
   setup    make the environment .venv from requirements.lock
   run      execute copies of all lessons in order; end with a table and the scores
+           --data mine.csv: lessons 02, 06, 07 and 10 with your own texts (columns text, label)
+           --profile full: BERT-base on public data; wants an accelerator and a network
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
+  experiments  make data/results/ anew: what needs many seeds or long training
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
   lab      open JupyterLab
   lint     check code and workflows
@@ -25,6 +28,8 @@ COURSE = Path(__file__).resolve().parents[1]
 LOCK = COURSE / "requirements.lock"
 MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
 PYTHONS = [(3, 11), (3, 12), (3, 13)]
+# What environment.yml gives to pip, too: one way to one environment. A test compares the two.
+PIP_LINES = ["--require-hashes", "-r requirements.lock"]
 # Left out of the second environment: TensorFlow and all that needs it. It stands in for Colab's TPU runtime.
 TENSORFLOW_FAMILY = {
     "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "tensorflow-metadata", "tf-keras",
@@ -79,11 +84,12 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
     if subprocess.call([sys.executable, "-m", "venv", str(environment)]):
         sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
     with tempfile.TemporaryDirectory() as folder:
-        requirements = Path(folder) / "requirements.lock"
-        requirements.write_text(lock, encoding="utf-8")
+        (Path(folder) / LOCK.name).write_text(lock, encoding="utf-8")
+        lines = Path(folder) / "pip.txt"
+        lines.write_text("\n".join(PIP_LINES), encoding="utf-8")
         options = ["--no-deps"] if left_out else []  # the lock names everything; keras-hub asks for TensorFlow
         pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        failed = call(*pip, *options, "--require-hashes", "-r", str(requirements), environment=environment)
+        failed = call(*pip, *options, "-r", str(lines), environment=environment)
     failed = failed or call(*pip, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment)
     if failed:
         sys.exit(
@@ -102,6 +108,12 @@ def run() -> int:
     """Execute copies of the lessons."""
     set_up(MAIN)
     return call("tools/lessons.py", "run", *sys.argv[2:])
+
+
+def experiments() -> int:
+    """Make the stored results anew; what is there and still right is kept."""
+    set_up(MAIN)
+    return call("experiments/run.py", *sys.argv[2:])
 
 
 def outputs() -> int:
@@ -128,7 +140,9 @@ def test() -> int:
         steps = {
             "unit tests": lambda: call("-m", "pytest", **variables),
             "lessons, outputs compared (strict nbval)": lambda: call(*NBVAL, *notebooks, **variables),
-            "unit tests without TensorFlow": lambda: call("-m", "pytest", "-m", "not repository", **without),
+            "unit tests without TensorFlow": lambda: call(
+                "-m", "pytest", "-m", "not repository and not once", **without
+            ),
             "lessons without TensorFlow, by their claims": lambda: call(
                 "tools/lessons.py", "run", "00", "06", "07", "--parameters", SMALL, **without
             ),
@@ -175,7 +189,7 @@ def doctor() -> int:
     return subprocess.call([sys.executable, str(COURSE / "tools" / "doctor.py")])
 
 
-COMMANDS = {c.__name__: c for c in (setup, run, test, outputs, lab, lint, lock, doctor)}
+COMMANDS = {c.__name__: c for c in (setup, run, test, experiments, outputs, lab, lint, lock, doctor)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:

@@ -24,7 +24,7 @@ NEEDED_MEMORY_GIB = 6
 PACKAGES = [
     "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "keras", "keras-hub", "keras-nlp",
     "jax", "numpy", "pandas", "scikit-learn", "spacy", "matplotlib", "jupyterlab", "nbval", "safetensors", "tokenizers",
-    "setuptools",
+    "setuptools", "ftfy", "nltk", "onnx", "onnxruntime", "tf2onnx",
 ]  # fmt: skip
 IN_ENVIRONMENT = """
 import importlib.metadata, json, sys

@@ -1,7 +1,7 @@
 """Execute the lessons: python tools/lessons.py run [00 06 ...] | outputs [00 ...] | twins
 
 run      copies under artifacts/run/, with progress; a table at the end. --parameters '{"epochs": 1}'
-         replaces values in the cells tagged `parameters`
+         replaces values in the cells tagged `parameters`; --data mine.csv and --profile full do so, too
 outputs  make the committed notebooks from their text twins (notebooks/text/) and execute them
 twins    make the text twins from the notebooks, for those who edited a lesson in JupyterLab
 """
@@ -22,11 +22,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
-from helpers import runtime
+from helpers import data, runtime
 
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
 CLAIM = "✓ "
+WITH_OWN_DATA = ["02", "06", "07", "10"]  # lessons that run on a reader's file
 
 
 def lessons(prefixes: list[str]) -> list[Path]:
@@ -100,6 +101,18 @@ def claims_in(notebook: nbformat.NotebookNode) -> int:
     return sum(line.startswith(CLAIM) for line in lines)
 
 
+def check_own_data(path: str) -> Path:
+    """Absolute path of a reader's file; ends the program with the reason when it cannot be used.
+
+    Before any lesson starts: the remedy should not hide in the traceback of a cell.
+    """
+    try:
+        data.split_own(data.clean_own(data.load_own(path)))
+    except (FileNotFoundError, data.DataError) as error:
+        sys.exit(str(error))
+    return Path(path).resolve()
+
+
 @dataclass
 class Row:
     """A line of the closing table."""
@@ -128,6 +141,8 @@ def run(paths: list[Path], parameters: dict) -> int:
             nbformat.write(notebook, folder / f"{path.stem}.ipynb")
         rows.append(Row(path.stem, (time.monotonic() - started) / 60, claims_in(notebook), result))
     print_table(rows)
+    minutes = {row.lesson: round(row.minutes, 2) for row in rows if row.result == "ok"}
+    (folder / "minutes.json").write_text(json.dumps(minutes), encoding="utf-8")  # tools/readme.py reads it
     print(f"Executed copies: {folder}")
     return int(any(row.result != "ok" for row in rows))
 
@@ -175,13 +190,28 @@ def twins() -> int:
     return 0
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, do what it says, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["run", "outputs", "twins"])
     parser.add_argument("lesson", nargs="*", help="first characters of the lessons' names; none: all lessons")
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON of values for the parameters cells")
-    options = parser.parse_args()
+    parser.add_argument("--data", help="your own CSV file with the columns text and label (run only)")
+    parser.add_argument("--profile", choices=list(runtime.PROFILES), help="what to run with (run only)")
+    options = parser.parse_args(arguments)
     if options.command == "twins":
-        sys.exit(twins())
-    chosen = lessons(options.lesson)
-    sys.exit(run(chosen, options.parameters) if options.command == "run" else outputs(chosen))
+        return twins()
+    if options.command == "outputs":
+        return outputs(lessons(options.lesson))
+    parameters, chosen = dict(options.parameters), options.lesson
+    if options.data:
+        parameters["source"] = str(check_own_data(options.data))
+    if options.profile:
+        parameters["profile"] = options.profile
+    if options.data or options.profile:
+        chosen = chosen or WITH_OWN_DATA
+    return run(lessons(chosen), parameters)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

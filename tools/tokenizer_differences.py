@@ -1,4 +1,6 @@
-"""Write data/tokenizer_differences.csv: characters that KerasHub's tokenizer and BERT's own rules read differently.
+"""Write data/tokenizer_differences.csv: characters that a tokenizer reads otherwise than BERT's own rules.
+
+For KerasHub's tokenizer, which the course uses, and tensorflow-text's FastBertTokenizer, which LiteRT files hold.
 
 Compares "a" + character + "b" for every character that this Python knows; run it under the newest Python of the
 course (3.13), which knows the most. A test recomputes the list under every Python.
@@ -8,21 +10,9 @@ import csv
 import unicodedata
 from itertools import groupby
 
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
-from tokenizers import models as tokenizer_models
-
 from helpers import models, runtime
 
 TARGET = runtime.COURSE / "data" / "tokenizer_differences.csv"
-
-
-def reference_tokenizer(vocabulary: list[str]) -> Tokenizer:
-    """BERT's uncased tokenizer as the `tokenizers` package makes it, without special tokens in texts."""
-    ids = {word: index for index, word in enumerate(vocabulary)}
-    tokenizer = Tokenizer(tokenizer_models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=True, lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer
 
 
 def assigned_characters() -> list[str]:
@@ -30,13 +20,30 @@ def assigned_characters() -> list[str]:
     return [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
 
 
-def differing(texts: list[str]) -> list[bool]:
-    """Whether the course and the reference give other ids, for each text (not cut, no [CLS] and [SEP])."""
-    tokenizer = models.tokenizer()
-    reference = reference_tokenizer(tokenizer.get_vocabulary())
-    ours = [ids[1:-1].tolist() for ids in models.token_ids(tokenizer, texts, max_length=10**6)]
+def course_ids(texts: list[str]) -> list[list[int]]:
+    """Ids by the course's tokenizer (KerasHub's), not cut, without [CLS] and [SEP]."""
+    return [ids[1:-1].tolist() for ids in models.token_ids(models.tokenizer(), texts, max_length=10**6)]
+
+
+def fast_ids(texts: list[str]) -> list[list[int]]:
+    """Ids by tensorflow-text's FastBertTokenizer, as LiteRT files hold it; needs TensorFlow."""
+    import tensorflow as tf
+    import tensorflow_text
+
+    fast = tensorflow_text.FastBertTokenizer(
+        models.tokenizer().get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+    )
+    return fast.tokenize(tf.constant([models.plain_text(text) for text in texts])).to_list()
+
+
+TOKENIZERS = {"KerasHub": course_ids, "FastBertTokenizer": fast_ids}
+
+
+def differing(texts: list[str], tokenizer: str = "KerasHub") -> list[bool]:
+    """Whether a tokenizer and the reference give other ids, for each text."""
+    reference = models.reference_tokenizer(models.tokenizer().get_vocabulary())
     theirs = [encoding.ids for encoding in reference.encode_batch(texts, add_special_tokens=False)]
-    return [a != b for a, b in zip(ours, theirs, strict=True)]
+    return [a != b for a, b in zip(TOKENIZERS[tokenizer](texts), theirs, strict=True)]
 
 
 def reason(character: str) -> str:
@@ -45,20 +52,28 @@ def reason(character: str) -> str:
     return "compatibility form" if folded != character.lower() else "Unicode table"
 
 
-def main() -> None:
-    """Recompute and write the list, as ranges of code points."""
+def ranges(tokenizer: str) -> list[dict]:
+    """Rows of the list for one tokenizer: ranges of code points that differ for one reason."""
     characters = assigned_characters()
-    unlike = differing([f"a{c}b" for c in characters])
+    unlike = differing([f"a{c}b" for c in characters], tokenizer)
     found = [(ord(c), reason(c)) for c, d in zip(characters, unlike, strict=True) if d]
-    ranges = groupby(enumerate(found), key=lambda item: (item[1][0] - item[0], item[1][1]))
+    rows = []
+    for (_, why), members in groupby(enumerate(found), key=lambda item: (item[1][0] - item[0], item[1][1])):
+        codes = [code for _, (code, _) in members]
+        name = unicodedata.name(chr(codes[0]), "")
+        row = {"tokenizer": tokenizer, "first": f"{codes[0]:04X}", "last": f"{codes[-1]:04X}", "characters": len(codes)}
+        rows.append(row | {"reason": why, "name_of_first": name})
+    return rows
+
+
+def main() -> None:
+    """Recompute and write the list."""
+    rows = [row for tokenizer in TOKENIZERS for row in ranges(tokenizer)]
     with TARGET.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["first", "last", "characters", "reason", "name_of_first"])
-        for (_, why), members in ranges:
-            codes = [code for _, (code, _) in members]
-            name = unicodedata.name(chr(codes[0]), "")
-            writer.writerow([f"{codes[0]:04X}", f"{codes[-1]:04X}", len(codes), why, name])
-    print(f"{len(found)} characters differ: {TARGET.name}")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"{sum(row['characters'] for row in rows)} characters differ: {TARGET.name}")
 
 
 if __name__ == "__main__":

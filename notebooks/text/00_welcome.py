@@ -25,9 +25,11 @@ import sys
 if "COLAB_RELEASE_TAG" in os.environ:
     if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
         packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx==1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
     else:  # the TPU runtime has JAX and no TensorFlow
         packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
         os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
     address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
     if not os.path.isdir(folder):
