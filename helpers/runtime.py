@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import logging
 import os
 import platform
 import shutil
@@ -163,6 +164,7 @@ def start(seed: int = 42, profile: str = "small", source: str | Path | None = No
     backend = settle_backend()
     import keras
 
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing names addresses in memory
     keras.utils.set_random_seed(seed)
     chosen = PROFILES[profile]
     return Session(backend, _device_kind(backend), seed, chosen, str(source or chosen.source))

@@ -175,9 +175,11 @@ course.claim("a room and a film are not (cosine under 0.25)", max(similarity[0, 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Change one of the sentences in the parameters cell. Which wording brings the cosine of the first two below 0.3?
+# 1. Write a sentence with the word *room* whose cosine with "The room was spotless." is below 0.3. Which meaning did you take?
 # 2. Replace the mean over tokens by the vector of `[CLS]` alone, `vectors[:, 0]`. Are the rooms still
 #    clearly apart from the film? (This model was not trained for that.)
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/00_welcome.ipynb); solved: [solutions](solutions/00_welcome.ipynb).
 
 # %% [markdown]
 # ## What you can do now

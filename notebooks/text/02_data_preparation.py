@@ -469,6 +469,8 @@ if course.has_tensorflow("the same batches from tf.data"):
 # 2. Which word has more pieces: "unbelievable" or "waterproofing"? Guess first, then ask `word_pieces`.
 # 3. What share of "Très bon café, on y retourne" is [UNK]? Why so little?
 # 4. Train the bag of words without word pairs. Which style loses more, and why?
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/02_data_preparation.ipynb); solved: [solutions](solutions/02_data_preparation.ipynb).
 
 # %% [markdown]
 # ## What you can do now

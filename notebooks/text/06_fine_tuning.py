@@ -426,6 +426,8 @@ course.claim("lemmas change the mean by under 3 points", abs(words["all"] - word
 # 1. By hand: compute the rate at step 10 of 100 with a peak of 0.001 and a warm-up of 20 steps. Check with `learning_rates`.
 # 2. How many numbers would LoRA of rank 8 train in MiniLM, head for two classes included? Check with `with_lora`.
 # 3. Fit frozen features on 200 labels, with the vector of `[CLS]` instead of the mean. Which is better, and why?
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/06_fine_tuning.ipynb); solved: [solutions](solutions/06_fine_tuning.ipynb).
 
 # %% [markdown]
 # ## What you can do now

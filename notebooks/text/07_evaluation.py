@@ -354,6 +354,8 @@ for name, predict in {"MiniLM": lambda batch: finetuning.predict_proba(classifie
 # 1. Draw only 100 test reviews and compute the interval again. How much wider is it, and why about that much?
 # 2. A spam filter sees 1 % spam and never says "spam". Compute its accuracy, macro F1 and MCC by hand, then with `evaluation`.
 # 3. A missed negative review now costs 1 and a false alarm 5. Which way does the best threshold move, and how far?
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/07_evaluation.ipynb); solved: [solutions](solutions/07_evaluation.ipynb).
 
 # %% [markdown]
 # ## What you can do now

@@ -291,9 +291,11 @@ if course.has_tensorflow("the claim about the card"):
 # %% [markdown]
 # ## Exercises
 #
-# 1. Load the folder in a terminal of its own and ask it about a review that you write.
-# 2. In the folder, rename `labels.json`. What still works, what is lost, and why should labels travel with a model?
-# 3. On which of the test reviews do LiteRT int8 and Keras disagree? How sure was Keras there?
+# 1. int8 by hand: store a matrix in whole numbers from -127 to 127 and one scale. How large is the largest error?
+# 2. Write the feed of an ONNX file yourself, with the `tokenizers` package alone.
+# 3. In the export's folder, rename `labels.json`. What still works, what is lost, and why should labels travel with a model?
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/10_export.ipynb); solved: [solutions](solutions/10_export.ipynb).
 
 # %% [markdown]
 # ## What you can do now

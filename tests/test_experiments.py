@@ -1,0 +1,85 @@
+"""Stored results say how they came about; a stopped run of experiments goes on; the experiments never read the test."""
+
+import json
+import sys
+from datetime import date
+
+import pytest
+
+from helpers import runtime
+
+sys.path.insert(0, str(runtime.COURSE / "experiments"))
+
+import fine_tuning
+import results
+
+STORED = sorted((runtime.COURSE / "data" / "results").glob("fine_tuning_*.json"))
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_stored_result_says_how_it_came_about(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert set(content["circumstances"]) == {"data", "versions"} and content["circumstances"]["versions"]["keras"]
+    assert len(content["circumstances"]["data"]["train"]) == 64
+    assert "cores" in content["machine"] and date.fromisoformat(content["date"]) and content["minutes"] > 0
+    configurations = [point["configuration"] for point in content["points"]]
+    assert configurations == fine_tuning.EXPERIMENTS[path.stem.removeprefix("fine_tuning_")]
+    for point in content["points"]:
+        best = max(row["validation_accuracy"] for row in point["history"])
+        assert point["accuracy"] == pytest.approx(best, abs=1e-4) and 0.4 < best < 1
+
+
+def test_stored_results_are_of_the_data_that_ship(artifacts):
+    from helpers import data
+
+    splits, _ = data.prepared()
+    hashes = {name: data.content_hash(splits[name]) for name in ("train", "validation")}
+    assert STORED
+    for path in STORED:
+        assert json.loads(path.read_text(encoding="utf-8"))["circumstances"]["data"] == hashes, path.name
+
+
+def test_a_stopped_run_goes_on_and_shares_equal_points(tmp_path):
+    made = []
+
+    def make(configuration):
+        if configuration["x"] == 3 and len(made) < 3:
+            raise KeyboardInterrupt
+        made.append(configuration["x"])
+        return {"accuracy": configuration["x"] / 10}
+
+    def complete(name, numbers, hashes):
+        return results.complete(name, [{"x": x} for x in numbers], hashes, make, tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        complete("first", [1, 2, 3], {"train": "a"})
+    made.append("pause")
+    points = complete("first", [1, 2, 3], {"train": "a"})
+    assert made == [1, 2, "pause", 3] and [point["accuracy"] for point in points] == [0.1, 0.2, 0.3]
+    assert complete("second", [2, 4], {"train": "a"})[0] == points[1] and made[-1] == 4  # 2 was taken from the first
+    complete("first", [1], {"train": "b"})  # other data: made anew
+    assert made[-1] == 1 and len(made) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.json", "second.json"]
+
+
+def test_a_configuration_leaves_out_what_is_the_default():
+    assert fine_tuning.point(1, learning_rate=1e-4, epochs=8) == {
+        "seed": 1,
+        "labels": None,
+        "words": "all",
+        "epochs": 8,
+    }
+
+
+def test_words_are_treated_as_named():
+    text = ["The films were not running, but good."]
+    assert fine_tuning.treated(text, "all") == text
+    assert fine_tuning.treated(text, "no stop words") == ["films running , good ."]
+    assert "film" in fine_tuning.treated(text, "lemmas")[0].split() and "not" in fine_tuning.treated(text, "lemmas")[0]
+
+
+def test_a_lesson_reads_stored_points_as_a_table():
+    table = runtime.experiment("fine_tuning_seeds")
+    assert {"seed", "accuracy", "history", "minutes"} <= set(table.columns) and len(table) == 5
+    with pytest.raises(FileNotFoundError, match=r"no nothing\.json in data/results\. `make experiments`"):
+        runtime.experiment("nothing")
