@@ -6,6 +6,7 @@ configuration is kept, so a stopped run goes on where it was.
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 import results
@@ -92,10 +93,16 @@ def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     return {name: evaluation.accuracy(labels, values) for name, values in probabilities.items()}
 
 
+def inputs_of(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
+    """What all points depend on: the data, the backbone, and the default recipe, from which a configuration differs."""
+    hashes = {"train": data.content_hash(train), "validation": data.content_hash(validation)}
+    return hashes | {"backbone": models.MINILM, "recipe": asdict(finetuning.Recipe())}
+
+
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
     splits, _ = data.prepared()
     train, validation = splits["train"], splits["validation"]
-    hashes = {"train": data.content_hash(train), "validation": data.content_hash(validation)}
+    inputs = inputs_of(train, validation)
     for name in names:
-        results.complete(f"fine_tuning_{name}", EXPERIMENTS[name], hashes, lambda c: trained(c, train, validation))
+        results.complete(f"fine_tuning_{name}", EXPERIMENTS[name], inputs, lambda c: trained(c, train, validation))

@@ -311,8 +311,8 @@ course.claim("0.0001 is over 4 points better than 0.00001", mean[1e-4, 0.1] > me
 course.claim("at 0.0001 warm-up changes the mean by under 2 points", abs(mean[1e-4, 0.1] - mean[1e-4, 0.0]) < 0.02)
 
 # %% [markdown]
-# At the right rate warm-up changed nothing here; at three times that rate it helped, on two seeds. It is an insurance: it costs
-# nothing and lets a rate that is a little too high get by. Against 0.001 it is no help.
+# At the right rate warm-up changed nothing here. At three times that rate one of two seeds gained seven points and the other none:
+# too few to be sure. It costs nothing, so we keep it as an insurance. Against 0.001 it is no help.
 #
 # ## Computed beforehand: eight epochs
 #
@@ -332,8 +332,8 @@ course.claim("the validation loss is lowest in the second epoch and ends over tw
 course.claim("no epoch after the fourth has more right answers than the fourth", right[4:].max() <= right[3])
 
 # %% [markdown]
-# After that it learns by heart: the training reviews are all right, the validation reviews no better, and the few errors come with
-# full confidence. Lesson 07 measures that confidence and mends it.
+# After that it learns by heart: on the training reviews the loss goes to nearly 0, on the validation reviews hardly another answer
+# becomes right while the loss rises: the errors get more confident. Lesson 07 measures that confidence and mends it.
 #
 # ## New reviews
 #
@@ -441,5 +441,5 @@ course.claim("lemmas change the mean by under 3 points", abs(words["all"] - word
 # **References.** Devlin et al.: *BERT*, 2019, appendix A.3 (recipes for BERT-base). Loshchilov, Hutter: *Decoupled Weight Decay
 # Regularization*, 2019 (AdamW). Hu et al.: *LoRA: Low-Rank Adaptation of Large Language Models*, 2022. Mosbach, Andriushchenko, Klakow: *On the Stability of Fine-tuning BERT*, 2021.
 #
-# **Glossary.** cross-entropy 交叉熵 · epoch 轮次 · fine-tuning 微调 · head 分类头 · learning rate 学习率 ·
+# **Glossary.** cross-entropy 交叉熵 · epoch 轮次 · fine-tuning 微调 · frozen 冻结 · head 分类头 · learning rate 学习率 · LoRA 低秩适配 ·
 # over-fitting 过拟合 · weight decay 权重衰减.
