@@ -71,6 +71,7 @@ for word in ("unbelievable", "waterproofing"):
 # %% tags=["check"]
 assert isinstance(pieces, dict) and set(pieces) == {"unbelievable", "waterproofing"}, "`pieces` has one entry for each word."
 for word, own in pieces.items():
+    assert all(isinstance(piece, str) for piece in own), "Pieces, not their numbers: tokenizer.id_to_token(number)."
     assert "[CLS]" not in own and "[SEP]" not in own, "Leave out [CLS] and [SEP]: they are no pieces of the word."
     assert "".join(piece.removeprefix("##") for piece in own) == word, f"The pieces of {word} do not join to the word."
     assert all(piece in tokenizer.get_vocabulary() for piece in own), "Each piece must be in BERT's vocabulary."
