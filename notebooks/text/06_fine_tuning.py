@@ -132,7 +132,8 @@ print("features", features[0].shape, {name: round(value, 1) for name, value in s
 # %%
 accuracy = {name: evaluation.accuracy(labels, values) for name, values in results.items()}
 course.finding("frozen features beat the majority by over 10 points", accuracy["frozen"] > accuracy["majority"] + 0.10)
-course.finding("they do not beat the bag of words by over 2 points", accuracy["frozen"] < accuracy["bag of words"] + 0.02)
+if train_limit is None:  # with few labels they do
+    course.finding("they do not beat the bag of words by over 2 points", accuracy["frozen"] < accuracy["bag of words"] + 0.02)
 
 # %% [markdown]
 # The vectors were trained to put sentences of like *meaning* side by side. "A superb hotel" and "a dreadful hotel" are
