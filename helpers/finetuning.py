@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from helpers import data, models, runtime
 
-# Batches are padded to one of these lengths: XLA compiles once for each, so they are few.
-BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
+# Batches are padded to one of these lengths. With JAX, XLA compiles the model anew for each, so they are few.
+BUCKET_LENGTHS = {"tensorflow": (8, 16, 24, 32, 40, 48, 56, 64, 96, 128), "jax": (16, 32, 64, 128)}
 NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
 
 
@@ -42,8 +42,8 @@ class Recipe:
 
 
 def padded_length(length: int) -> int:
-    """The smallest of BUCKET_LENGTHS that holds `length` tokens; a longer text keeps its own length."""
-    return next((bucket for bucket in BUCKET_LENGTHS if bucket >= length), length)
+    """The smallest of the backend's BUCKET_LENGTHS that holds `length` tokens; a longer text keeps its own length."""
+    return next((bucket for bucket in BUCKET_LENGTHS[keras.backend.backend()] if bucket >= length), length)
 
 
 def pad(token_ids: Sequence[np.ndarray], pad_id: int = 0) -> dict[str, np.ndarray]:

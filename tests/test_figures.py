@@ -12,6 +12,10 @@ JUDGED = pd.DataFrame(
     {"kind": ["HTML", "all good rows"], "measure": ["recall", "harm"]}
     | {"share": [0.9, 0.1], "low": [0.8, 0.05], "high": [0.95, 0.2]}
 )
+RATES = pd.DataFrame({"learning_rate": [1e-4, 1e-4, 1e-3], "warmup_share": [0.1, 0, 0.1], "accuracy": [0.8, 0.7, 0.5]})
+BY_LABELS = pd.DataFrame(
+    {"labels": [50, 50, 800], "accuracy": [0.5, 0.7, 0.9], "frozen": [0.6, 0.6, 0.7], "bag of words": [0.4, 0.6, 0.75]}
+)
 FIGURES = {
     "lengths": lambda: figures.lengths(np.array([3, 40, 130]), 128),
     "padding": lambda: figures.padding({"padded to 128": 0.2, "grouped": 0.9}),
@@ -19,6 +23,8 @@ FIGURES = {
     "accuracies": lambda: figures.accuracies(TABLE, "Accuracy on the test split"),
     "confusion": lambda: figures.confusion(np.array([[5, 1], [2, 7]]), ["negative", "positive"]),
     "cleaning": lambda: figures.cleaning(JUDGED),
+    "learning_rates": lambda: figures.learning_rates(RATES),
+    "by_labels": lambda: figures.by_labels(BY_LABELS),
     "rankings": lambda: figures.rankings({"BERT": curve([0.1, 0.6, 0.5, 0.9])}),
     "reliability": lambda: figures.reliability({"as trained": evaluation.reliability([0, 1], np.eye(2))}),
     "costs": lambda: figures.costs(np.array([0.1, 0.5]), np.array([2.0, 1.0]), 0.5),
@@ -67,6 +73,29 @@ def test_show_carries_and_prints_the_alt_text(capsys, monkeypatch):
 def test_show_refuses_an_alt_text_that_says_nothing():
     with pytest.raises(ValueError, match="what the figure shows"):
         figures.show(FIGURES["history"](), "a figure")
+
+
+# ---- lesson 06
+
+
+def test_learning_rates_tells_warm_up_apart():
+    axes = figures.learning_rates(RATES).axes[0]
+    dots = {dots.get_label(): dots.get_offsets().tolist() for dots in axes.collections}
+    assert dots == {"with warm-up": [[1e-4, 80], [1e-3, 50]], "without": [[1e-4, 70]]}
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["with warm-up", "without"]
+
+
+def test_by_labels_draws_each_seed_and_the_means():
+    axes = figures.by_labels(BY_LABELS).axes[0]
+    assert np.allclose(axes.collections[0].get_offsets(), [[50, 50], [50, 70], [800, 90]])
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert list(lines) == ["full fine-tuning", "frozen features", "bag of words"]
+    expected = [[[50, 60], [800, 90]], [[50, 60], [800, 70]], [[50, 50], [800, 75]]]
+    assert np.allclose(list(lines.values()), expected)
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "800"]
+    assert len({line.get_marker() for line in axes.lines}) == 3  # told apart without colours, too
 
 
 # ---- lesson 07

@@ -28,15 +28,18 @@ def many_ids():
 
 
 def test_pad_fills_up_to_a_bucket_and_masks_the_filling():
-    inputs = finetuning.pad(random_ids([3, 5]), pad_id=9)
-    assert inputs["token_ids"].tolist() == [[1, 2, 3, 9, 9, 9, 9, 9], [1, 2, 3, 4, 5, 9, 9, 9]]
-    assert inputs["padding_mask"].tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]]
+    inputs = finetuning.pad(random_ids([13, 15]), pad_id=99)
+    first, second = list(range(1, 14)), list(range(1, 16))
+    assert inputs["token_ids"].tolist() == [first + [99] * 3, second + [99]]
+    assert inputs["padding_mask"].tolist() == [[1] * 13 + [0] * 3, [1] * 15 + [0]]
     assert not inputs["segment_ids"].any()
     assert {array.dtype.name for array in inputs.values()} == {"int32"}
 
 
 def test_lengths_come_from_the_buckets_and_longer_texts_keep_theirs():
-    assert [finetuning.padded_length(n) for n in (2, 8, 9, 64, 65, 128, 200)] == [8, 8, 16, 64, 96, 128, 200]
+    expected = {"tensorflow": [8, 8, 16, 40, 64, 96, 128, 200], "jax": [16, 16, 16, 64, 64, 128, 128, 200]}
+    found = [finetuning.padded_length(n) for n in (2, 8, 9, 33, 64, 65, 128, 200)]
+    assert found == expected[keras.backend.backend()]
 
 
 def test_each_epoch_holds_each_text_once_with_its_label(many_ids):
@@ -70,7 +73,8 @@ def real_share(batches):
 def test_grouping_saves_padding(many_ids):
     grouped = real_share(LengthGroupedBatches(many_ids, np.zeros(len(many_ids)), 16))
     in_given_order = real_share([(finetuning.pad(many_ids[i : i + 16]),) for i in range(0, len(many_ids), 16)])
-    assert grouped > 0.8 and in_given_order < 0.65
+    few_lengths = keras.backend.backend() == "jax"
+    assert grouped > (0.7 if few_lengths else 0.8) and in_given_order < 0.65
 
 
 def test_first_two_batches_differ_in_length_so_that_keras_takes_the_others(many_ids):
@@ -136,7 +140,7 @@ def weights(classifier):
 
 
 def test_training_learns(tiny_classifier):
-    history = train(tiny_classifier, replace(TINY, epochs=12, learning_rate=1e-2))
+    history = train(tiny_classifier, replace(TINY, epochs=12, patience=12, learning_rate=1e-2))
     texts, labels = make_tiny_reviews(60, seed=2)
     right = (finetuning.predict_proba(tiny_classifier, texts).argmax(axis=1) == labels).mean()
     assert right > 0.9 > 0.3 > history["train_loss"].iloc[-1]
