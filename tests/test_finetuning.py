@@ -30,7 +30,7 @@ def many_ids():
 def test_pad_fills_up_to_a_bucket_and_masks_the_filling():
     inputs = finetuning.pad(random_ids([13, 15]), pad_id=99)
     first, second = list(range(1, 14)), list(range(1, 16))
-    assert inputs["token_ids"].tolist() == [first + [99] * 3, second + [99]]
+    assert inputs["token_ids"].tolist() == [[*first, 99, 99, 99], [*second, 99]]
     assert inputs["padding_mask"].tolist() == [[1] * 13 + [0] * 3, [1] * 15 + [0]]
     assert not inputs["segment_ids"].any()
     assert {array.dtype.name for array in inputs.values()} == {"int32"}

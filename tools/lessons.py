@@ -78,7 +78,7 @@ def execute(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def as_shown(notebook: nbformat.NotebookNode) -> None:
-    """Keep of each printed text what a screen would show at the end: progress bars once, not at each step."""
+    """Keep of each printed text what a screen would show at the end (progress bars once), of each error its last line."""
     for cell in notebook.cells:
         merged = []
         for output in cell.get("outputs", []):
@@ -90,6 +90,8 @@ def as_shown(notebook: nbformat.NotebookNode) -> None:
             if output.output_type == "stream":
                 lines = output.text.replace("\r\n", "\n").split("\n")
                 output.text = "\n".join(line.rstrip("\r").split("\r")[-1] for line in lines)
+            elif output.output_type == "error":  # the way through the libraries names folders of this machine
+                output.traceback = [f"{output.ename}: {output.evalue}"]
         if cell.cell_type == "code":
             cell.outputs = merged
 

@@ -122,7 +122,8 @@ def killer(folder: Path, helper: str) -> str | None:
     own = f"tests/test_{helper}.py"
     if not call(folder, "-m", "pytest", "-x", "-p", "no:cacheprovider", own):
         return "its tests"
-    if not call(folder, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", "not repository", f"--ignore={own}"):
+    others = "not repository and not once"  # those marked `once` are long and no unit tests: exercises, whole trainings
+    if not call(folder, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", others, f"--ignore={own}"):
         return "other tests"
     if not call(folder, "tools/lessons.py", "run", LESSON_OF[helper]):
         return "its lesson"
