@@ -70,8 +70,8 @@ def nodes(tree: ast.AST) -> list[ast.AST]:
 
 def sites(source: str, executed: set[int]) -> list[int]:
     """Numbers (in `nodes`) of what can be broken on executed lines."""
-    count = len(nodes(ast.parse(source)))
-    return [number for number in range(count) if (found := mutant(source, number)) and found[1] in executed]
+    found = enumerate(nodes(ast.parse(source)))
+    return [number for number, node in found if getattr(node, "lineno", None) in executed and change(node)]
 
 
 def mutant(source: str, number: int) -> tuple[str, int, str] | None:
@@ -117,13 +117,32 @@ def executed_lines(folder: Path) -> dict[str, list[int]]:
     return {Path(name).stem: content["executed_lines"] for name, content in files.items()}
 
 
+def imported(path: Path) -> set[str]:
+    """Helpers that a Python file imports, with all that these import in turn."""
+    direct = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "helpers"
+        for alias in node.names
+    }
+    return direct.union(*(imported(COURSE / "helpers" / f"{name}.py") for name in direct))
+
+
+def other_tests(helper: str) -> list[str]:
+    """Test files, but for its own, that can notice a change in a helper, since they or conftest.py import it."""
+    everywhere = helper in imported(COURSE / "tests" / "conftest.py")
+    paths = [path for path in sorted((COURSE / "tests").glob("test_*.py")) if path.stem != f"test_{helper}"]
+    return [f"tests/{path.name}" for path in paths if everywhere or helper in imported(path)]
+
+
 def killer(folder: Path, helper: str) -> str | None:
     """What notices the mutant in the copy: "its tests", "other tests", "its lesson", or None: it survives."""
-    own = f"tests/test_{helper}.py"
-    if not call(folder, "-m", "pytest", "-x", "-p", "no:cacheprovider", own):
+    pytest = ["-m", "pytest", "-x", "-p", "no:cacheprovider"]
+    if not call(folder, *pytest, f"tests/test_{helper}.py"):
         return "its tests"
-    others = "not repository and not once"  # those marked `once` are long and no unit tests: exercises, whole trainings
-    if not call(folder, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", others, f"--ignore={own}"):
+    others = other_tests(helper)
+    unit = "not repository and not once"  # those marked `once` are long and no unit tests: exercises, whole trainings
+    if others and not call(folder, *pytest, "-m", unit, *others):
         return "other tests"
     if not call(folder, "tools/lessons.py", "run", LESSON_OF[helper]):
         return "its lesson"
