@@ -192,3 +192,41 @@ def costs(thresholds: np.ndarray, values: np.ndarray, chosen: float):
         textcoords="offset points",
     )
     return figure
+
+
+# ---- lesson 03
+
+
+def attention(masks: dict[str, np.ndarray]):
+    """Attention masks side by side: row i is coloured where token i may look, bool (tokens, tokens) each."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    for axes, (name, mask) in zip(np.atleast_1d(figure.subplots(1, len(masks))), masks.items(), strict=True):
+        axes.imshow(mask, cmap="Blues", vmin=0, vmax=1.8)
+        axes.set(title=name, xlabel="token looked at", ylabel="token that looks")
+        ticks = range(0, len(mask), max(1, len(mask) // 4))
+        axes.set_xticks(ticks)
+        axes.set_yticks(ticks)
+        axes.set_xticks(np.arange(-0.5, mask.shape[1]), minor=True)
+        axes.set_yticks(np.arange(-0.5, mask.shape[0]), minor=True)
+        axes.grid(which="minor", color="white")
+        axes.tick_params(which="minor", length=0)
+    return figure
+
+
+def quality_by_size(table: pd.DataFrame):
+    """Published quality by number of parameters; columns model, parameters, quality, split ("test" or "dev")."""
+    figure, axes = new("Published quality by size", "parameters (millions)", "accuracy on MNLI-m (%)")
+    for split, colour, marker in (("test", BLUE, "o"), ("dev", ORANGE, "s")):
+        rows = table[table["split"] == split]
+        axes.scatter(rows["parameters"] / 1e6, rows["quality"], color=colour, marker=marker, label=f"{split} set")
+        for row in rows.itertuples():
+            axes.annotate(
+                row.model, (row.parameters / 1e6, row.quality), xytext=(5, -11), textcoords="offset points", fontsize=8
+            )
+    axes.set_xscale("log")
+    axes.set_xlim(right=1000)
+    axes.margins(y=0.12)
+    axes.legend(frameon=False, loc="lower right")
+    return figure

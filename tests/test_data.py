@@ -509,6 +509,7 @@ def test_carved_takes_a_share_of_each_label_whatever_the_order():
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(96)], "label": [0] * 60 + [1] * 32 + [2] * 4})
     rest, part = data.carved(frame)
     assert part["label"].value_counts().to_dict() == {0: 6, 1: 3, 2: 1}
+    assert [*rest] == [*part] == ["text", "label"] and rest.index.tolist() == list(range(86))
     assert sorted([*rest["text"], *part["text"]]) == sorted(frame["text"]) and part.index.tolist() == list(range(10))
     again = data.carved(frame.sample(frac=1, random_state=0))[1]
     assert set(again["text"]) == set(part["text"])

@@ -139,3 +139,23 @@ def test_costs_draws_the_chosen_threshold():
     assert axes.lines[0].get_xydata().tolist() == [[0.1, 2], [0.5, 1], [0.9, 3]]
     assert axes.lines[1].get_xdata() == [0.525, 0.525]
     assert axes.texts[0].get_text() == "chosen on validation: 0.53"
+
+
+# ---- lesson 03
+
+
+def test_attention_figure_draws_each_mask():
+    figure = figures.attention({"BERT": np.eye(3, dtype=bool), "GPT": np.tril(np.ones((2, 2), dtype=bool))})
+    assert [axes.get_title() for axes in figure.axes] == ["BERT", "GPT"]
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    assert np.array_equal(figure.axes[1].images[0].get_array(), [[1, 0], [1, 1]])
+
+
+def test_quality_figure_names_every_model():
+    table = pd.DataFrame(
+        {"model": ["A", "B"], "parameters": [4e6, 9e7], "quality": [70.0, 84.0], "split": ["test", "dev"]}
+    )
+    axes = figures.quality_by_size(table).axes[0]
+    assert {text.get_text() for text in axes.texts} == {"A", "B"}
+    assert [tuple(part.get_offsets()[0]) for part in axes.collections] == [(4.0, 70.0), (90.0, 84.0)]
+    assert "millions" in axes.get_xlabel()
