@@ -60,6 +60,24 @@ def test_confusion_writes_each_count():
     assert [text.get_text() for text in axes.texts] == ["5", "1", "2", "7"]
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_legends_have_no_frame(name):
+    for axes in FIGURES[name]().axes:
+        assert axes.get_legend() is None or not axes.get_legend().get_frame_on()
+
+
+def test_a_figure_of_accuracies_grows_with_its_rows():
+    two, four = (figures.accuracies(table, "x").get_size_inches()[1] for table in (TABLE, pd.concat([TABLE, TABLE])))
+    assert (two, four) == (pytest.approx(1.8), pytest.approx(2.7))
+
+
+def test_intervals_of_the_cleaning_are_drawn_from_low_to_high():
+    judged = pd.concat([JUDGED, JUDGED.assign(kind="whole", share=[1.0, 0.0], low=[0.995, 0.0], high=[1.0, 0.004])])
+    axes = figures.cleaning(judged).axes[0]
+    found = {tuple(np.round(segment[:, 0], 6)) for lines in axes.collections for segment in lines.get_segments()}
+    assert found == {(80, 95), (5, 20), (99.5, 100), (0, 0.4)}
+
+
 def test_show_carries_and_prints_the_alt_text(capsys, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda image, metadata: shown.append((image, metadata)))

@@ -168,8 +168,9 @@ def test_each_epoch_of_a_training_has_its_own_order(tiny_classifier, monkeypatch
     assert len({tuple(order) for order in seen}) == len(seen) == TINY.epochs
 
 
-def test_history_is_what_the_weights_say(tiny_classifier):
+def test_history_is_what_the_weights_say(tiny_classifier, capsys):
     history = train(tiny_classifier)
+    assert "/step" not in capsys.readouterr().out  # Keras keeps its own bar to itself: a lesson prints one bar
     texts, labels = make_tiny_reviews(40, seed=1)
     probabilities = finetuning.predict_proba(tiny_classifier, texts)
     best = max(history.to_dict("records"), key=finetuning.quality)

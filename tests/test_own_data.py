@@ -54,6 +54,16 @@ def test_prepared_reads_a_file_and_finds_it_again(artifacts, capsys):
     assert sum(map(len, everything.values())) == 400  # another number of rows is another artifact
 
 
+def test_so_many_labels_are_no_classes(tmp_path):
+    texts = [text for text, _ in good_rows(42)]
+    many = write(tmp_path / "many.csv", [(text, f"label {i % 21}") for i, text in enumerate(texts)])
+    with pytest.raises(data.DataError, match="21 labels in 42 rows: is `label` really a class"):
+        data.clean_own(data.load_own(many))
+    twenty = write(tmp_path / "twenty.csv", [(text, f"label {i % 20}") for i, text in enumerate(texts)])
+    with pytest.raises(data.DataError, match="Class .* has 2 usable row"):  # so few may be classes, with too few rows
+        data.clean_own(data.load_own(twenty))
+
+
 def test_a_sample_keeps_the_shares_of_the_labels():
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(100)], "label": ["a"] * 80 + ["b"] * 20})
     sample = data.sampled(frame, 50)
