@@ -1,0 +1,629 @@
+"""Harvest, vocabulary, masks, causality, baselines by hand, a stopped training that ends like a whole one."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from helpers import finetuning, models, pretraining
+from helpers.pretraining import CorpusError, NeighbourCounts, Recipe, Size, TokenBatches
+
+TINY = Size(layers=1, heads=2, width=16, intermediate=32, sequence_length=16, dropout=0.0)
+SHORT = Recipe(steps=8, steps_a_part=3, learning_rate=1e-2)
+WORDS = ["the", "a", "film", "room", "was", "is", "very", "not", "good", "bad", "dull", "fine"]
+
+# ---- the corpus
+
+MODULE = '''"""{name} holds things that a reader of this small package may want to know about {name}."""
+raise RuntimeError("this module was imported")
+
+def load(path):
+    """Load the file named {name} from a path, as `load` of :func:`other.load` does it. See https://example.org/x
+
+    Parameters
+    ----------
+    path : str
+        This secret is only about a parameter of the function.
+
+    Notes
+    -----
+    It reads the whole file at once, so take care of *very* large ones, {name}.
+
+    >>> load("secret")
+    'secret'
+    """
+    def inner():
+        """Nobody outside of this function can ever read this secret docstring here."""
+
+def _private():
+    """This is a secret of the module, and nobody else should ever read about it."""
+
+class Reader:
+    """Short."""
+
+    def read(self, size):
+        """Read at most so many bytes of {name} and give them back as they are in {name}.
+
+        Args:
+            size: another secret about a parameter that is longer than eight words.
+
+        Returns:
+            The secret bytes.
+        """
+'''
+
+
+@pytest.fixture
+def packages(tmp_path):
+    """Three packages of forty modules, each of which would raise if it were imported; tests; a broken file."""
+    for package in ("alpha", "beta", "gamma"):
+        for number in range(40):
+            file = tmp_path / "tree" / package / f"module{number}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(MODULE.format(name=f"{package}{number}"), encoding="utf-8")
+    for hidden in ("tests/helper.py", "test_it.py", "it_test.py", "testing/tool.py", "conftest.py"):
+        file = tmp_path / "tree" / "alpha" / hidden
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(
+            '"""This secret stands in a test and is no part of what users should read."""', encoding="utf-8"
+        )
+    (tmp_path / "tree" / "alpha" / "latest.py").write_text(
+        '"""The latest module is no test although its name ends so."""'
+    )
+    (tmp_path / "tree" / "beta" / "broken.py").write_text("def (:")
+    (tmp_path / "tree" / "gamma" / "copy.py").write_text(MODULE.format(name="alpha1"), encoding="utf-8")
+    return tmp_path / "tree"
+
+
+@pytest.fixture
+def corpus(packages, tmp_path):
+    pretraining.harvest(packages, tmp_path / "corpus.jsonl")
+    return tmp_path / "corpus.jsonl"
+
+
+def test_harvest_keeps_sentences_and_leaves_out_tests_lists_code_and_copies(corpus):
+    rows = [row for split in pretraining.SPLITS for row in pretraining.read_corpus(corpus, split)]
+    assert len(rows) == 3 * 40 * 3 + 1  # a module, a function, a method; copies once
+    assert [row["text"] for row in rows if row["package"] == "alpha" and row["module"] == "alpha/module1.py"] == [
+        "alpha1 holds things that a reader of this small package may want to know about alpha1.",
+        "Load the file named alpha1 from a path, as load of other.load does it. See "
+        "It reads the whole file at once, so take care of very large ones, alpha1.",
+        "Read at most so many bytes of alpha1 and give them back as they are in alpha1.",
+    ]
+    assert not any("secret" in row["text"] for row in rows)
+    assert any("latest" in row["text"] for row in rows)
+
+
+def test_no_file_stands_on_two_sides(corpus):
+    sides = {split: {row["module"] for row in pretraining.read_corpus(corpus, split)} for split in pretraining.SPLITS}
+    assert sum(map(len, sides.values())) == len(set.union(*sides.values())) == 121
+    assert all(len(modules) >= 1 for modules in sides.values()) and len(sides["train"]) > 95
+
+
+def test_near_copies_share_an_end(tmp_path):
+    words = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    text = " ".join(words)
+    near = [" ".join([*words[:20], "then", "other"]), " ".join(["other", *words[5:]]), text.upper() + "!"]
+    assert all(pretraining.ends(text) & pretraining.ends(other) for other in near)
+    assert not pretraining.ends(text) & pretraining.ends(" ".join(["other", *words[1:-1], "other"]))
+    (tmp_path / "tree" / "some").mkdir(parents=True)
+    for number, other in enumerate([text, *near]):
+        (tmp_path / "tree" / "some" / f"m{number}.py").write_text(f'"""{other}"""', encoding="utf-8")
+    assert pretraining.harvest(tmp_path / "tree", tmp_path / "out.jsonl")["manifest"]["texts"] == 1
+
+
+def test_manifest_counts_and_the_same_packages_give_the_same_hash(packages, corpus, tmp_path):
+    manifest = pretraining.manifest_of(corpus)
+    assert manifest == pretraining.harvest(packages, tmp_path / "again.jsonl")
+    counts = manifest["manifest"]
+    assert counts["texts"] == 361 and counts["unreadable"] == 1
+    for split in pretraining.SPLITS:
+        texts = [row["text"] for row in pretraining.read_corpus(corpus, split)]
+        assert counts[f"{split} texts"] == len(texts) and counts[f"{split} words"] == sum(len(t.split()) for t in texts)
+    (packages / "beta" / "module0.py").write_text('"""Something else is said here, with as many as nine words."""')
+    assert pretraining.harvest(packages, tmp_path / "changed.jsonl")["sha256"] != manifest["sha256"]
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_a_damaged_corpus_is_refused_before_its_first_text(corpus):
+    whole = corpus.read_bytes()
+    for damaged, message in [
+        (whole[:-1], "cut short"),
+        (whole[: len(whole) // 2], "cut short"),
+        (b"", "cut short"),
+        (whole.replace(b"alpha7", b"alpha8", 1), "changed"),
+        (whole[whole.index(b"\n") + 1 :], "changed"),
+    ]:
+        corpus.write_bytes(damaged)
+        with pytest.raises(CorpusError, match=message):
+            next(pretraining.read_corpus(corpus, "train"))
+    corpus.write_bytes(whole)
+    with pytest.raises(CorpusError, match="'training'"):
+        next(pretraining.read_corpus(corpus, "training"))
+
+
+def test_an_empty_folder_is_an_error_and_leaves_no_file(tmp_path):
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(CorpusError, match="No docstring"):
+        pretraining.harvest(tmp_path / "tree", tmp_path / "corpus.jsonl")
+    assert os.listdir(tmp_path) == ["tree"]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "expected"),
+    [
+        (
+            "Use ``x`` or **y**, see `the guide <https://a.b/c>`_ and [this](http://d.e).",
+            "Use x or y, see the guide and this.",
+        ),
+        ("First.\n\n:param x: hidden\n    hidden too\n:returns: hidden\nLast.", "First. Last."),
+        ("First.\n\n.. code-block:: python\n\n    hidden()\n\nLast::\n\n    hidden()\n", "First. Last:"),
+        ("First.\n\n```python\nhidden()\n```\nLast.", "First. Last."),
+        ("First.\n\n===== =====\na     b\n===== =====\n| hidden | hidden |\n", "First. a b"),
+        ("First.\n\nReturns\n-------\nhidden\n\nNotes\n-----\nLast.", "First. Last."),
+        ("A title\n=======\n\nExamples:\n\n  hidden\n\n  hidden\nLast 2 * 3.", "Last 2 * 3."),
+    ],
+)
+def test_prose(docstring, expected):
+    assert pretraining.prose(docstring) == expected
+
+
+def test_what_is_no_prose_is_dropped():
+    assert pretraining.is_prose("This sentence (of ten words) isn't code, so it stays.")
+    assert not pretraining.is_prose("Too short to be kept here.")
+    assert not pretraining.is_prose("x = f(a_b, 3) -> y[i] + 2 if z else the rest of it")
+
+
+def test_course_sources_are_those_of_the_lock_and_python_itself():
+    sources = {source.package: source for source in pretraining.course_sources()}
+    assert {"python", "keras", "numpy"} <= set(sources)
+    assert "json/decoder.py" in sources["python"].files and sources["keras"].version == keras.__version__
+    assert not any("site-packages" in file for file in sources["python"].files)
+    assert all((source.root / file).is_file() for source in sources.values() for file in source.files[:1])
+
+
+# ---- WordPiece
+
+
+def test_merging_by_hand():
+    words = pretraining.spelled(["hug"] * 10 + ["pug"] * 5 + ["hugs"] * 5)
+    assert words == {("h", "##u", "##g"): 10, ("p", "##u", "##g"): 5, ("h", "##u", "##g", "##s"): 5}
+    assert pretraining.most_frequent_pair(words) == ("##u", "##g")
+    words = pretraining.merge_step(words)
+    assert words == {("h", "##ug"): 10, ("p", "##ug"): 5, ("h", "##ug", "##s"): 5}
+    words = pretraining.merge_step(words)
+    assert words == {("hug",): 10, ("p", "##ug"): 5, ("hug", "##s"): 5}
+    assert pretraining.most_frequent_pair(words) == ("hug", "##s")  # of equals the first
+    assert pretraining.most_frequent_pair({("b", "##a"): 1, ("a", "##b"): 1}) == ("a", "##b")
+    assert pretraining.merge_step({("a",): 3}) == {("a",): 3}
+
+
+def make_texts(number=60, seed=0):
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, size=random.integers(3, 21))) for _ in range(number)]
+
+
+def test_a_learnt_vocabulary_fits_berts_tokenizer():
+    texts = make_texts()
+    vocabulary = pretraining.learn_vocabulary(iter(texts), 80)
+    assert vocabulary[:5] == list(pretraining.SPECIAL) and vocabulary[5:] == sorted(set(vocabulary[5:]))
+    assert set(WORDS) <= set(vocabulary) and len(vocabulary) <= 80
+    assert vocabulary == pretraining.learn_vocabulary(iter(texts), 80)
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
+    fit = pretraining.vocabulary_fit(tokenizer, ["The FILM wàs good", "dull 漢"])
+    assert fit == {"pieces": len(vocabulary), "tokens_a_word": 1.0, "unknown_share": 1 / 6}
+    assert len(pretraining.learn_vocabulary(iter(texts), 50)) == 50
+    with pytest.raises(CorpusError, match="no text"):
+        pretraining.learn_vocabulary(iter([]), 80)
+
+
+# ---- tokens and batches
+
+VOCABULARY = [*pretraining.SPECIAL, *WORDS]
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokens") / "tokens"
+    pretraining.write_tokens(iter(make_texts(300)), VOCABULARY, folder)
+    return pretraining.read_tokens(folder)
+
+
+def raw(token_ids, padding_mask, random):
+    return token_ids, padding_mask, random.random()
+
+
+def test_padded_rows_are_texts_and_packed_rows_are_the_flat_array(tokens):
+    texts, tokenizer = make_texts(300), models.reference_tokenizer(VOCABULARY)
+    rows = TokenBatches(tokens, raw, sequence_length=16, packed=False)
+    ids, mask = rows.framed(np.arange(300))
+    for text, row, seen in zip(texts, ids, mask, strict=True):
+        expected = [2, *tokenizer.encode(text).ids, 3][:16]
+        assert row.tolist() == expected + [0] * (16 - len(expected)) and seen.sum() == len(expected)
+    assert any(len(text.split()) < 5 for text in texts) and any(len(text.split()) > 16 for text in texts)
+    ids, mask = TokenBatches(tokens, raw, sequence_length=16).framed(np.arange(5))
+    assert (ids[:, 0] == 2).all() and mask.all() and ids.dtype == mask.dtype == "int32"
+    assert ids[:, 1:].ravel().tolist() == tokens.ids[:75].tolist()
+
+
+def test_an_epoch_takes_each_row_once_and_seed_and_step_decide(tokens):
+    def taken(seed, first):
+        batches = TokenBatches(tokens, raw, batch_size=10, sequence_length=16, seed=seed)
+        batches.first, batches.begins = first, np.arange(len(batches.begins))  # a row's number instead of its place
+        batches.framed = lambda rows: (rows, None)
+        return [(tuple(batches[i][0]), batches[i][2]) for i in range(batches.steps_an_epoch)], len(batches.begins)
+
+    rows, total = taken(1, 0)
+    flat = [row for batch, _ in rows for row in batch]
+    assert len(set(flat)) == len(flat) == total // 10 * 10
+    assert taken(1, 0) == taken(1, 0) and taken(1, 4)[0][0] == rows[4]
+    assert taken(2, 0)[0][0][0] != rows[0][0] and taken(1, len(rows))[0][0][0] != rows[0][0]
+    assert len({noise for _, noise in rows}) == len(rows)
+
+
+def test_bad_tokens_are_refused(tokens, tmp_path):
+    with pytest.raises(CorpusError, match="no text"):
+        pretraining.write_tokens(iter([]), VOCABULARY, tmp_path / "empty")
+    assert not list(tmp_path.iterdir())
+    pretraining.write_tokens(make_texts(5), VOCABULARY, tmp_path / "short")
+    with pytest.raises(CorpusError, match="no batch of 32"):
+        TokenBatches(pretraining.read_tokens(tmp_path / "short"), raw)
+    file = tmp_path / "short" / "ids.int32"
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(CorpusError, match="cut short"):
+        pretraining.read_tokens(tmp_path / "short")
+
+
+# ---- masks and noise
+
+
+def in_bounds(hits, trials, share):
+    """Within five standard deviations of a binomial count."""
+    return abs(hits - trials * share) < 5 * np.sqrt(trials * share * (1 - share))
+
+
+def test_masking_statistics_over_100_000_tokens():
+    random = np.random.default_rng(0)
+    ids = random.integers(5, 1000, size=(1000, 110)).astype("int32")
+    ids[:, 0], ids[:, 50] = 2, 3
+    padding = np.ones_like(ids)
+    padding[:, 102:], ids[:, 102:] = 0, 0
+    ids[:200, 105] = 7  # an ordinary id under padding must stay too
+    special = [0, 1, 2, 3, 4]
+    inputs, targets, weights = pretraining.mask_tokens(ids, padding, 1000, 4, special, np.random.default_rng(1))
+    chosen, may = weights == 1, (padding == 1) & (ids > 4)
+    assert may.sum() == 100_000 and not chosen[~may].any() and set(np.unique(weights)) == {0, 1}
+    assert (targets == ids).all() and (inputs == ids)[~chosen].all()
+    assert (inputs.dtype, targets.dtype, weights.dtype) == ("int32", "int32", "float32")
+    assert in_bounds(chosen.sum(), 100_000, 0.15)
+    masked, kept = chosen & (inputs == 4), chosen & (inputs == ids)
+    replaced = chosen & ~masked & ~kept
+    assert in_bounds(masked.sum(), chosen.sum(), 0.8)
+    assert in_bounds(replaced.sum(), chosen.sum(), 0.1 * 994 / 995)  # one draw in 995 is the token itself
+    assert inputs[replaced].min() >= 5 and len(np.unique(inputs[replaced])) > 700
+    again = pretraining.mask_tokens(ids, padding, 1000, 4, special, np.random.default_rng(1))
+    other = pretraining.mask_tokens(ids, padding, 1000, 4, special, np.random.default_rng(2))
+    assert (again[0] == inputs).all() and (other[0] != inputs).any()
+
+
+def test_masked_task_predicts_at_the_chosen_positions(tokens):
+    task, batches = pretraining.masked_task(VOCABULARY, kinds=(1.0, 0.0)), TokenBatches(tokens, raw, sequence_length=32)
+    ids, mask = batches.framed(np.arange(64))
+    inputs, targets, weights = task(ids, mask, np.random.default_rng(0))
+    assert inputs["mask_positions"].shape == targets.shape == weights.shape == (64, 8)
+    at = np.take_along_axis(inputs["token_ids"], inputs["mask_positions"], 1)
+    assert ((at == 4) == (weights == 1)).all() and 64 * 2 < weights.sum() < 64 * 6
+    assert (targets == np.take_along_axis(ids, inputs["mask_positions"], 1)).all()
+
+
+def test_next_token_targets_are_the_inputs_moved_by_one():
+    ids, mask = np.array([[2, 7, 8, 3, 0]], dtype="int32"), np.array([[1, 1, 1, 1, 0]], dtype="int32")
+    inputs, targets, weights = pretraining.next_token(ids, mask)
+    assert inputs["token_ids"].tolist() == [[2, 7, 8, 3]] and targets.tolist() == [[7, 8, 3, 0]]
+    assert inputs["padding_mask"].tolist() == [[1, 1, 1, 1]] and weights.tolist() == [[1, 1, 1, 0]]
+
+
+def test_noise_drops_replaces_and_moves_a_little():
+    ids = np.tile(np.arange(100, 200, dtype="int32"), (200, 1))
+    mask = np.ones_like(ids)
+    mask[:, 90:], ids[:, 90:] = 0, 0
+
+    def noisy(**noise):
+        return pretraining.add_noise(ids, mask, 0, [7], np.random.default_rng(0), **noise)
+
+    dropped, seen = noisy(drop=0.2, replace=0, window=0)
+    assert in_bounds(seen.sum() - 200, 200 * 89, 0.8) and (dropped[seen == 0] == 0).all()
+    assert all(np.all(np.diff(row[: n.sum()]) > 0) for row, n in zip(dropped, seen, strict=True))
+    replaced, seen = noisy(drop=0, replace=0.3, window=0)
+    assert in_bounds((replaced == 7).sum(), 200 * 89, 0.3) and (seen == mask).all()
+    moved, _ = noisy(drop=0, replace=0, window=3)
+    shift = np.abs(moved[:, :90] - ids[:, :90])
+    assert shift.max() == 2 and (shift > 0).mean() > 0.3
+    assert (np.sort(moved[:, :90], axis=1) == ids[:, :90]).all() and (moved[:, 0] == 100).all()
+
+
+# ---- models
+
+
+@pytest.fixture(scope="session")
+def masked():
+    return pretraining.masked_model(pretraining.encoder(len(VOCABULARY), TINY))
+
+
+@pytest.fixture(scope="session")
+def causal():
+    return pretraining.causal_model(len(VOCABULARY), TINY)
+
+
+def positions_that_change(model, extra=None):
+    """Whether the logits at each place change when the token at place 6 does."""
+    ids = np.array([[2, 5, 6, 7, 8, 9, 10, 11, 12, 3]], dtype="int32")
+    changed = ids.copy()
+    changed[0, 6] = 14
+    outputs = []
+    for some in (ids, changed):
+        inputs = pretraining.encoder_inputs(some, np.ones_like(some))
+        inputs = (
+            {name: inputs[name] for name in ("token_ids", "padding_mask")} if extra is None else {**inputs, **extra}
+        )
+        outputs.append(keras.ops.convert_to_numpy(model(inputs, training=False))[0])
+    return (np.abs(outputs[0] - outputs[1]).max(axis=-1) > 1e-6).tolist()
+
+
+def test_the_causal_model_does_not_see_the_future_and_the_encoder_does(causal, masked):
+    assert positions_that_change(causal) == [False] * 6 + [True] * 4
+    every = {"mask_positions": np.arange(10, dtype="int32")[None]}
+    assert positions_that_change(masked, every) == [True] * 10
+
+
+def test_the_autoencoder_sees_the_text_through_its_bottleneck_alone(tokens):
+    model = pretraining.autoencoder(pretraining.encoder(len(VOCABULARY), TINY), 15, TINY, bottleneck=4)
+    batches = TokenBatches(tokens, pretraining.denoising_task(VOCABULARY), 8, 16, packed=False)
+    inputs, targets, weights = batches[0]
+    assert model.predict_on_batch(inputs).shape == (8, 15, len(VOCABULARY)) and targets.shape == weights.shape == (
+        8,
+        15,
+    )
+    assert model.get_layer("bottleneck").output.shape == (None, 4)
+    logits = [keras.ops.convert_to_numpy(model(inputs, training=False))]
+    layer = model.get_layer("bottleneck")
+    layer.kernel.assign(keras.ops.zeros(layer.kernel.shape))  # now nothing of the text passes
+    logits.append(keras.ops.convert_to_numpy(model(inputs, training=False)))
+    rows_differ = [np.abs(some - some[:1]).max() for some in logits]
+    assert rows_differ[0] > 1e-4 and rows_differ[1] < 1e-6
+
+
+def test_output_weights_are_the_embeddings(masked, causal):
+    for model in (masked, causal):
+        shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+        assert [shape for shape in shapes if len(VOCABULARY) in shape and TINY.width in shape] == [(17, 16)]
+
+
+# ---- training
+
+
+def make_masked(seed=0, dropout=0.0):
+    return pretraining.masked_model(pretraining.encoder(len(VOCABULARY), replace(TINY, dropout=dropout), seed))
+
+
+def make_batches(tokens, seed=42):
+    return TokenBatches(tokens, pretraining.masked_task(VOCABULARY), batch_size=16, sequence_length=16, seed=seed)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Raises KeyboardInterrupt, as a reader's stop button does, after some batches."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def whole(tokens, tmp_path_factory):
+    """An uninterrupted training: its model, history and checkpoint folder."""
+    model, folder = make_masked(dropout=0.1), tmp_path_factory.mktemp("whole")
+    return model, pretraining.pretrain(model, make_batches(tokens), SHORT, folder), folder
+
+
+def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(tokens, whole, tmp_path):
+    stopped, resumed, left = make_masked(dropout=0.1), make_masked(7, dropout=0.1), StopAfter(100)
+    start = finetuning.values_of(stopped.variables)
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.pretrain(stopped, make_batches(tokens), SHORT, tmp_path, [StopAfter(5)])
+    history = pretraining.pretrain(resumed, make_batches(tokens), SHORT, tmp_path, [left])
+    assert left.left == 95 and history["steps"].tolist() == [3, 6, 8]  # it went on after the third of eight
+    assert np.allclose(history["loss"], whole[1]["loss"], atol=1e-6) and (history["tokens_a_second"] > 0).all()
+    ends = [finetuning.values_of(model.variables) for model in (whole[0], resumed)]
+    assert all(np.allclose(one, other, atol=1e-6, rtol=0) for one, other in zip(*ends, strict=True))
+    assert any(not np.allclose(one, before, atol=1e-3) for one, before in zip(ends[0], start, strict=True))
+
+
+def test_a_checkpoint_of_something_else_is_refused(tokens, whole):
+    folder, other_kinds = whole[2], TokenBatches(tokens, pretraining.masked_task(VOCABULARY, (0.5, 0.5)), 16, 16)
+    for batches in (make_batches(tokens, seed=1), other_kinds):
+        with pytest.raises(ValueError, match="other batches"):
+            pretraining.pretrain(make_masked(dropout=0.1), batches, SHORT, folder)
+    with pytest.raises(ValueError, match="other recipe"):
+        pretraining.pretrain(make_masked(dropout=0.1), make_batches(tokens), replace(SHORT, steps=9), folder)
+    wide = pretraining.masked_model(pretraining.encoder(len(VOCABULARY), replace(TINY, width=8, dropout=0.1)))
+    with pytest.raises(ValueError, match="another shape"):
+        pretraining.pretrain(wide, make_batches(tokens), SHORT, folder)
+    other = replace(tokens, vocabulary=(*VOCABULARY, "more"))
+    with pytest.raises(ValueError, match="17 pieces.*18"):
+        pretraining.pretrain(make_masked(dropout=0.1), make_batches(other), SHORT)
+    assert (
+        len(pretraining.pretrain(make_masked(dropout=0.1), make_batches(tokens), SHORT, folder)) == 3
+    )  # nothing left to do
+
+
+def test_the_loss_is_the_mean_over_weighted_targets(tokens):
+    model, batches = make_masked(), make_batches(tokens)
+    expected = pretraining.target_losses(pretraining.model_score(model), batches, 1)
+    assert expected.shape == (int(batches[0][2].sum()),) and 2 < expected.mean() < 5
+    history = pretraining.pretrain(model, batches, Recipe(steps=1, steps_a_part=1))
+    assert history["loss"][0] == pytest.approx(expected.mean(), rel=1e-4)
+
+
+@pytest.fixture
+def cycle(tmp_path):
+    """Tokens that go round and round: neighbours decide each, so a model must beat the unigram's log 12."""
+    pretraining.write_tokens([" ".join(WORDS * 3)] * 60, VOCABULARY, tmp_path / "cycle")
+    return pretraining.read_tokens(tmp_path / "cycle")
+
+
+LEARN = Recipe(steps=300, steps_a_part=100, learning_rate=1e-2)
+
+
+def test_the_masked_model_learns_from_neighbours(cycle):
+    batches = TokenBatches(cycle, pretraining.masked_task(VOCABULARY), batch_size=16, sequence_length=16)
+    history = pretraining.pretrain(make_masked(), batches, LEARN)
+    assert history["loss"].iloc[-1] < 1.6 < np.log(12) - 0.5
+
+
+def test_random_weights_have_the_spread_of_their_width(masked, causal):
+    for model in (masked, causal):
+        spreads = [np.std(v) for v in finetuning.values_of(model.trainable_variables) if tuple(v.shape) == (17, 16)]
+        assert spreads == pytest.approx([0.25], rel=1e-4)
+
+
+def test_the_causal_model_learns_an_order(cycle):
+    batches = TokenBatches(cycle, pretraining.next_token, batch_size=16, sequence_length=16)
+    model = pretraining.causal_model(len(VOCABULARY), TINY)
+    history = pretraining.pretrain(model, batches, LEARN)
+    assert history["loss"].iloc[0] > history["loss"].iloc[-1] and history["loss"].iloc[-1] < 0.7
+    tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
+    text = pretraining.continue_text(model, tokenizer, "the a film room", 4, temperature=0)
+    assert text == "the a film room was is very not"
+    long = pretraining.continue_text(model, tokenizer, " ".join(WORDS * 2), 1, temperature=0)
+    assert long.split()[-1] == "the"  # more tokens than the model has places for
+
+
+# ---- baselines
+
+
+def test_count_probabilities_by_hand():
+    size, k = 4, 2.0
+    counts = NeighbourCounts(np.array([1, 2, 1, 2, 3]), size, k)
+    two, three = 3 / 9, 2 / 9
+    assert counts.single == pytest.approx([1 / 9, 3 / 9, two, three])
+    assert counts.after(1, 2) == pytest.approx((2 + k * two) / (2 + k))
+    assert counts.after(2, 2) == pytest.approx((0 + k * two) / (2 + k))
+    assert counts.after(3, 2) == pytest.approx(two)  # nothing came after 3
+    assert counts.before(2, 1) == pytest.approx((1 + k * two) / (1 + k))
+    simpler = ((2 + k * two) / (2 + k) + (1 + k * two) / (1 + k)) / 2
+    assert counts.between(1, 2, 3) == pytest.approx((1 + k * simpler) / (1 + k))
+    simpler = ((1 + k * three) / (2 + k) + (0 + k * three) / (2 + k)) / 2
+    assert counts.between(2, 3, 2) == pytest.approx((0 + k * simpler) / (1 + k))
+    for left, right in [(1, 2), (0, 0), (2, 1)]:
+        every = np.arange(4)
+        assert counts.after(np.full(4, left), every).sum() == pytest.approx(1)
+        assert counts.before(every, np.full(4, right)).sum() == pytest.approx(1)
+        assert counts.between(np.full(4, left), every, np.full(4, right)).sum() == pytest.approx(1)
+
+
+def test_scores_look_at_the_right_neighbours(tokens):
+    counts = NeighbourCounts(np.array([5, 6, 7, 5, 6, 7, 5]), 17)
+    inputs = {"token_ids": np.array([[2, 5, 4, 7, 4]]), "mask_positions": np.array([[2, 4]])}
+    found = np.exp(counts.neighbours_score(inputs, np.array([[6, 5]])))
+    between = [counts.between(*map(np.array, ([5], [6], [7]))), counts.between(*map(np.array, ([7], [5], [4])))]
+    assert found[0] == pytest.approx(np.ravel(between)) and found[0, 0] > 2 * counts.single[6]
+    moved = np.exp(counts.bigram_score({"token_ids": np.array([[5, 6]])}, np.array([[6, 7]])))
+    assert moved[0] == pytest.approx([counts.after(5, 6), counts.after(6, 7)])
+    batches = TokenBatches(tokens, pretraining.next_token, 8, 16)
+    losses = pretraining.target_losses(NeighbourCounts(tokens.ids, 17).unigram_score, batches, 3)
+    assert losses.shape == (3 * 8 * 15,) and 2.3 < losses.mean() < 2.7  # about log 13
+
+
+# ---- cost
+
+
+def test_operations():
+    size = Size(layers=2, width=128, intermediate=512)
+    assert pretraining.operations_a_token(size, 8000) == 6 * (2 * (4 * 128**2 + 2 * 128 * 512) + 8000 * 128)
+    assert pretraining.operations_a_token(size, 8000, 0.0) == 6 * 2 * 12 * 128**2
+
+
+def test_a_power_law_is_found_again():
+    n = np.array([1e4, 3e4, 1e5, 3e5, 1e6])
+    law = pretraining.fit_power_law(n, 50 * n**-0.2)
+    assert law.a == pytest.approx(50) and law.b == pytest.approx(0.2)
+    assert law.at(1e8) == pytest.approx([50 * 1e8**-0.2] * 3)
+    hits = new = 0
+    for seed in range(2000):
+        noise = np.exp(np.random.default_rng(seed).normal(0, 0.03, size=6))
+        law = pretraining.fit_power_law(n, 50 * n**-0.2 * noise[:5])
+        hits += law.interval()[0] < 0.2 < law.interval()[1]
+        _, low, high = law.at(1e5)
+        new += low < 50 * 1e5**-0.2 * noise[5] < high
+    assert in_bounds(hits, 2000, 0.95) and in_bounds(new, 2000, 0.95)
+    for sizes, losses in [([1, 2], [1, 1]), ([1, 1, 2], [1, 1, 1]), ([1, 2, 3], [1, 0, 1])]:
+        with pytest.raises(ValueError, match="three different sizes"):
+            pretraining.fit_power_law(sizes, losses)
+
+
+# ---- what it says
+
+
+def test_fill_blanks(masked):
+    tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
+    blanks = pretraining.fill_blanks(masked, tokenizer, "the [MASK] was very [MASK]", len(VOCABULARY))
+    assert len(blanks) == 2 and {piece for piece, _ in blanks[0]} == set(VOCABULARY)
+    for blank in blanks:
+        chances = [chance for _, chance in blank]
+        assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1)
+    ids = np.array([[2, 5, 4, 9, 11, 4, 3]], dtype="int32")
+    inputs = {**pretraining.encoder_inputs(ids, np.ones_like(ids)), "mask_positions": np.array([[2, 5]], dtype="int32")}
+    for blank, chances in zip(blanks, softmax(masked.predict_on_batch(inputs)[0], axis=-1), strict=True):
+        assert [dict(blank)[piece] for piece in VOCABULARY] == pytest.approx(chances.tolist(), abs=1e-6)
+    for text in ("the film", "[MASK] " * 20):
+        with pytest.raises(ValueError, match="at most 16 tokens"):
+            pretraining.fill_blanks(masked, tokenizer, text)
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(masked, causal):
+    tokenizer = keras_hub.models.BertTokenizer([*VOCABULARY, "more"], lowercase=True, strip_accents=True)
+    with pytest.raises(ValueError, match="17 pieces.*18"):
+        pretraining.fill_blanks(masked, tokenizer, "the [MASK]")
+    with pytest.raises(ValueError, match="17 pieces.*18"):
+        pretraining.continue_text(causal, tokenizer, "the")
+
+
+def test_continue_text_is_decided_by_its_seed(causal):
+    tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
+    texts = [pretraining.continue_text(causal, tokenizer, "the film", 6, seed=seed) for seed in (1, 1, 2, 3)]
+    assert texts[0] == texts[1] and len(set(texts)) > 1
+    assert all(text.startswith("the film") and not set(text.split()) & set(pretraining.SPECIAL) for text in texts)
+
+
+# ---- topics
+
+
+def test_topics_hide_the_names_and_keep_the_split(tmp_path):
+    text = "NumPy and sklearn.linear arrays (np.array) in a keras model are numpydoc, mynumpy in thing-like things and Thing."
+    hidden = pretraining.without_names(text, "thing/core.py")
+    assert hidden == (
+        "this package and this package.linear arrays (this package.array) in a this package model are numpydoc, mynumpy "
+        "in thing-like things and this package."
+    )
+    lines = [("numpy", "numpy/a.py", "train"), ("python", "json/b.py", "train"), ("unheard-of", "c.py", "train")]
+    rows = [dict(text=f"Text {i} of json", package=p, module=m, split=s) for i, (p, m, s) in enumerate(lines)]
+    body = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    counts = Counter({"train texts": 3})
+    manifest = {"manifest": counts, "versions": {}, "sha256": hashlib.sha256(body).hexdigest()}
+    (tmp_path / "corpus.jsonl").write_bytes(body + json.dumps(manifest).encode() + b"\n")
+    frame = pretraining.topics(tmp_path / "corpus.jsonl", "train")
+    names = list(pretraining.FIELDS)
+    assert frame["label"].tolist() == [names.index("numerics"), names.index("standard library")]
+    assert frame["text"].tolist() == ["Text 0 of json", "Text 1 of this package"]
