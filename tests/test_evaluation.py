@@ -221,6 +221,8 @@ def test_best_threshold_moves_away_from_the_dear_error():
     assert evaluation.best_threshold(labels, scores, 1, 4) == pytest.approx(0.2, abs=0.04)
     assert evaluation.best_threshold(labels, scores, 4, 1) == pytest.approx(0.8, abs=0.04)
     assert evaluation.best_threshold(np.array([0, 1]), np.array([0.0, 1.0]), 1, 1) == 0.5  # all are equal
+    for end in (0.01, 0.99):  # both ends are among the candidates
+        assert evaluation.best_threshold(np.array([0, 1]), np.array([end - 0.005, end + 0.005]), 1, 1) == end
 
 
 def test_operations_by_hand():
