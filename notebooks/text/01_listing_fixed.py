@@ -43,11 +43,8 @@ number_of_reviews = 800  # training reviews for the repaired program: enough to 
 passes = 2  # over those reviews
 
 # %%
-import re
 import tempfile
 import time
-import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
