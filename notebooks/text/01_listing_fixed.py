@@ -229,7 +229,7 @@ if course.has_tensorflow("hub models"):
     print(sorted(old.signatures), old.signatures["tokens"](tf.constant([[1, 2]]))["sequence_output"].shape)
     preprocess, encoder = (hub.load(str(pair / part)) for part in ("preprocess", "encoder"))
     ids = preprocess(tf.constant(["A fine film."]))
-    print({name: tuple(value.shape) for name, value in encoder(ids).items()})
+    print({name: tuple(value.shape) for name, value in sorted(encoder(ids).items())})
     course.claim("the encoder's variables train", len(encoder.trainable_variables) > 100)
 
 # %% tags=["raises-exception", "needs-tensorflow"]
