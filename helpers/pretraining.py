@@ -1,27 +1,14 @@
-"""Lesson 05: pre-train a small encoder on text that comes with the installed packages.
+"""Lesson 05: pre-train a small encoder on the token ids that `corpus` wrote.
 
-The lesson and its experiments are planned; what they need stands here, tested. From docstrings to a corpus, from the
-corpus to a vocabulary, to batches of token ids, to three ways of learning from text without labels, with baselines that
-count and with what it costs. Short runs do not beat these baselines yet: only the experiments can show whether long ones do.
+Batches, three ways of learning from text without labels, training that may be stopped, baselines that count, what it
+costs, and what a pre-trained model says.
 """
 
-import array
-import ast
 import hashlib
-import importlib.metadata
-import inspect
-import json
-import os
-import platform
-import re
 import sys
-import sysconfig
 import time
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -30,296 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import log_softmax, softmax
-from tqdm import tqdm
 
-from helpers import data, finetuning, models, runtime
-
-LOCK = runtime.COURSE / "requirements.lock"
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-SPLITS = ("train", "validation", "test")  # 90, 5 and 5 of 100 module files
-MIN_WORDS = 8
-COPY_WORDS = 12
-TEST_PATH = re.compile(r"(^|/)(_?tests?|testing|conftest|test_[^/]*|[^/]*_tests?)(/|\.py$)")
-
-
-class CorpusError(ValueError):
-    """A corpus is empty, cut short or changed; the message says what to do."""
-
-
-# ---- docstrings, found without importing anything
-
-
-@dataclass(frozen=True)
-class Source:
-    """A package to harvest: `files` are paths below `root`, with "/", sorted."""
-
-    package: str
-    version: str
-    root: Path
-    files: tuple[str, ...]
-
-
-def course_sources() -> list[Source]:
-    """The packages named in requirements.lock that are installed (without the file: all that are), and Python's own."""
-    if LOCK.is_file():
-        names = set(re.findall(r"(?m)^([\w.-]+)==", LOCK.read_text(encoding="utf-8")))
-    else:
-        names = {distribution.name for distribution in importlib.metadata.distributions()}
-    root = Path(sysconfig.get_paths()["stdlib"])
-    sources = [Source("python", platform.python_version(), root, tuple(python_files(root)))]
-    for name in sorted(names, key=str.lower):
-        if runtime.version_of(name):
-            distribution = importlib.metadata.distribution(name)
-            files = sorted(
-                {f.as_posix() for f in distribution.files or () if f.suffix == ".py" and ".." not in f.parts}
-            )
-            sources.append(Source(name, distribution.version, Path(distribution.locate_file("")), tuple(files)))
-    return sources
-
-
-def python_files(root: Path) -> list[str]:
-    """Paths of all Python files below a folder, sorted; what pip put into Python's own folder is left out."""
-    paths = (path.relative_to(root) for path in root.rglob("*.py"))
-    return sorted(path.as_posix() for path in paths if path.parts[0] not in ("site-packages", "dist-packages"))
-
-
-def folder_sources(folder: Path) -> list[Source]:
-    """Each folder right below `folder` as a package without a version."""
-    found: dict[str, list[str]] = {}
-    for file in python_files(folder):
-        found.setdefault(file.split("/")[0], []).append(file)
-    return [Source(package, "", folder, tuple(files)) for package, files in found.items()]
-
-
-def docstrings(code: str) -> Iterator[str]:
-    """Docstrings of a module, its public functions and classes, and their public methods, in the file's order.
-
-    Raises SyntaxError or ValueError for what this Python cannot parse.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on others' odd escapes
-        nodes = [ast.parse(code)]
-    while nodes:
-        node = nodes.pop(0)
-        if text := ast.get_docstring(node, clean=False):
-            yield text
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            inner = [
-                child for child in node.body if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            ]
-            nodes[:0] = [child for child in inner if not child.name.startswith("_")]
-
-
-# ---- cleaning
-
-_TITLES = (
-    r"(?:(?:other|call|init|keyword) )?(?:parameters|arguments|args|kwargs)|returns?|yields?|receives|raises|warns|"
-    r"attributes|methods|members|properties|fields|see also|references?|examples?|usage|inputs?|outputs?|"
-    r"(?:input|output) shapes?|todo|copyright|license"
-)
-UNDERLINED = re.compile(r"(?m)^[ \t]*(\w[\w ]*)\n[ \t]*[-=~^]{3,}[ \t]*$")  # a heading of numpydoc
-SECTION = re.compile(rf"(?i)[#*\s]*({_TITLES})( \(.*\))?[*\s]*:*[*\s]*")  # "Args:", a heading of Google's style
-OPENS_BLOCK = re.compile(r"\.\. .*|[:@]\w[^:`]*:(\s.*)?")  # ".. note::", ":param x: ...", "@param x: ..."
-NO_PROSE = re.compile(r"[\W\d_]*|.*\|.*\|.*|(>>>|\.\.\.|\$|%|@|#!|\+-).*")  # rules, tables, prompts
-INLINE = (
-    (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),  # Markdown links
-    (re.compile(r"`([^`<]+?)\s*<[^>]*>`__?"), r"\1"),  # reST links
-    (re.compile(r":[\w:]+:`[~!]?([^`]*)`"), r"\1"),  # reST roles
-    (re.compile(r"(https?|ftp)://\S+|www\.\S+"), ""),
-    (re.compile(r"\[\w+\]_|<[^<>]{1,60}>"), ""),  # citations, tags
-    (re.compile(r"`+|\*\*|(?<!\w)\*(?=\w)|(?<=\w)\*(?!\w)|\\"), ""),  # code and emphasis
-    (re.compile(r"\s+"), " "),
-)
-
-
-def prose(docstring: str) -> str:
-    """The sentences of a docstring on one line: without code, parameter lists, tables, links and markup.
-
-    Knows numpydoc, Google's style, reST and Markdown. What it leaves in by mistake `is_prose` may still drop.
-    """
-    text = re.sub(r"(?ms)^[ \t]*(```|~~~).*?^[ \t]*\1[ \t]*$", "", inspect.cleandoc(docstring))
-    parts = UNDERLINED.split(text)  # body, title, body, title, body ...
-    titled = zip(parts[1::2], parts[2::2], strict=True)
-    bodies = [parts[0], *(body for title, body in titled if not SECTION.fullmatch(title))]
-    text = " ".join(line for body in bodies for line in _sentences(body))
-    for pattern, replacement in INLINE:
-        text = pattern.sub(replacement, text)
-    return text.strip()
-
-
-def _sentences(body: str) -> Iterator[str]:
-    """Lines outside of code, lists of parameters and tables."""
-    hidden, in_doctest = None, False  # hidden: indentation of the line whose indented block is left out
-    for line in body.splitlines():
-        stripped, indent = line.strip(), len(line) - len(line.lstrip())
-        in_doctest = bool(stripped) and (in_doctest or stripped.startswith(">>>"))
-        if not stripped or in_doctest or (hidden is not None and indent > hidden):
-            continue
-        opens = SECTION.fullmatch(stripped) or OPENS_BLOCK.fullmatch(stripped)
-        hidden = indent if opens or stripped.endswith("::") else None
-        if not opens and not NO_PROSE.fullmatch(stripped):
-            yield re.sub(r"::$", ":", stripped)
-
-
-def is_prose(text: str) -> bool:
-    """Whether a text has MIN_WORDS words or more and three of four look like English words."""
-    words = text.split()
-    plain = sum(bool(re.fullmatch(r"[(\"']?[A-Za-z]+(['-][A-Za-z]+)*[.,;:!?)\"']*", word)) for word in words)
-    return len(words) >= MIN_WORDS and plain >= 0.75 * len(words)
-
-
-def split_of(package: str, module: str) -> str:
-    """The side of the split on which a module file stands; its path alone decides."""
-    place = data.stable_hash(f"{package}/{module}") % 100
-    return "train" if place < 90 else "validation" if place < 95 else "test"
-
-
-def ends(text: str) -> set[bytes]:
-    """Hashes, eight bytes each, of the first and of the last COPY_WORDS words: near-copies share one of them.
-
-    Packages copy from each other. Where only whole texts were compared, 11 to 15 of 100 stretches of eight words on
-    the held-out sides stood in the training texts too; so it is 3 to 4.
-    """
-    words = data.comparison_key(text).split()
-    parts = (" ".join(words[:COPY_WORDS]), " ".join(words[-COPY_WORDS:]))
-    return {hashlib.blake2b(part.encode(), digest_size=8).digest() for part in parts}
-
-
-# ---- the corpus file
-
-
-def examples(sources: Iterable[Source], counts: Counter) -> Iterator[dict]:
-    """Each new text with its package, module and split. Files that do not parse are counted as `unreadable`."""
-    seen: set[bytes] = set()  # of small hashes, so that memory hardly grows
-    files = [(source, file) for source in sources for file in source.files if not TEST_PATH.search(file)]
-    for source, file in tqdm(files, desc="harvesting", unit=" files", mininterval=2, file=sys.stdout):
-        counts["files"] += 1
-        try:
-            found = list(docstrings((source.root / file).read_text(encoding="utf-8")))
-        except (SyntaxError, ValueError, OSError, RecursionError):
-            counts["unreadable"] += 1
-            continue
-        for text in map(prose, found):
-            counts["docstrings"] += 1
-            keys = ends(text)
-            if is_prose(text) and not keys & seen:
-                seen |= keys
-                yield {"text": text, "package": source.package, "module": file, "split": split_of(source.package, file)}
-
-
-def harvest(sources: Path | Sequence[Source], out: Path) -> dict:
-    """Write the corpus, a JSON line a text, and as its last line the manifest, which is returned.
-
-    `sources`: a folder of packages, or what `course_sources` gives. The manifest counts texts and words by split and
-    holds the packages' versions and the SHA-256 of all lines before it. The same packages give the same bytes.
-    The file appears whole or not at all. Raises CorpusError when there is no text.
-    """
-    sources = folder_sources(sources) if isinstance(sources, Path) else list(sources)
-    counts, digest = Counter(), hashlib.sha256()
-    unfinished = out.with_name(f"{out.name}.{os.getpid()}.unfinished")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with unfinished.open("wb") as file:
-            for example in examples(sources, counts):
-                line = json.dumps(example, ensure_ascii=False).encode() + b"\n"
-                words = len(example["text"].split())
-                counts.update(
-                    {"texts": 1, "words": words, f"{example['split']} texts": 1, f"{example['split']} words": words}
-                )
-                digest.update(line)
-                file.write(line)
-            if not counts["texts"]:
-                raise CorpusError(f"No docstring of {MIN_WORDS} words in {counts['files']} files. Is the folder right?")
-            versions = {source.package: source.version for source in sources}
-            manifest = {"manifest": dict(counts), "versions": versions, "sha256": digest.hexdigest()}
-            file.write(json.dumps(manifest).encode() + b"\n")
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return manifest
-
-
-def manifest_of(path: Path) -> dict:
-    """The manifest of a corpus, after a look at every line. Raises CorpusError when it was cut short or changed."""
-    digest, last = hashlib.sha256(), b""
-    with path.open("rb") as file:
-        for line in file:
-            digest.update(last)
-            last = line
-    if not (last.startswith(b'{"manifest"') and last.endswith(b"\n")):
-        raise CorpusError(f"{path.name} was cut short: its last line is no manifest. Delete it and harvest again.")
-    manifest = json.loads(last)
-    if manifest["sha256"] != digest.hexdigest():
-        raise CorpusError(f"{path.name} was changed: its lines do not match its SHA-256. Delete it and harvest again.")
-    return manifest
-
-
-def read_corpus(path: Path, split: str) -> Iterator[dict]:
-    """Texts of one split, one at a time: dicts with text, package, module, split.
-
-    Raises CorpusError, before the first text, for a damaged file and for a split that is empty or unknown.
-    """
-    if not manifest_of(path)["manifest"].get(f"{split} texts"):
-        raise CorpusError(f"{path.name} has no text in the split {split!r}; there are {', '.join(SPLITS)}.")
-    with path.open("rb") as file:
-        for line in file:
-            example = json.loads(line)
-            if example.get("split") == split:
-                yield example
-
-
-# ---- WordPiece
-
-
-def spelled(words: Iterable[str]) -> dict[tuple[str, ...], int]:
-    """Counts of words, each spelt in letters; all but the first with "##": where merging begins."""
-    counts = Counter(words)
-    return {(word[0], *(f"##{letter}" for letter in word[1:])): number for word, number in counts.items()}
-
-
-def most_frequent_pair(words: dict[tuple[str, ...], int]) -> tuple[str, str] | None:
-    """The two neighbouring pieces that occur most often; of equals the alphabetically first; None if none is left."""
-    pairs = Counter()
-    for pieces, number in words.items():
-        for pair in pairwise(pieces):
-            pairs[pair] += number
-    return min(pairs, key=lambda pair: (-pairs[pair], pair)) if pairs else None
-
-
-def merge_step(words: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:
-    """The words with their most frequent pair made one piece (Sennrich et al., 2016, "BPE").
-
-    Schuster and Nakajima (2012) divide the pair's count by those of its parts; the trainer that the course uses does not.
-    """
-    pair, result = most_frequent_pair(words), {}
-    for pieces, number in words.items():
-        merged: list[str] = []
-        for piece in pieces:
-            if merged and (merged[-1], piece) == pair:
-                merged[-1] += piece.removeprefix("##")
-            else:
-                merged.append(piece)
-        result[tuple(merged)] = number
-    return result
-
-
-def learn_vocabulary(texts: Iterable[str], vocabulary_size: int = 8000, alphabet: int = 200) -> list[str]:
-    """A WordPiece vocabulary of at most `vocabulary_size` pieces, SPECIAL first; rarer letters become [UNK].
-
-    Lower-cased and without accents: for `BertTokenizer(vocabulary, lowercase=True, strip_accents=True)`. Texts are
-    read one at a time. Raises CorpusError for no text.
-    """
-    from tokenizers.trainers import WordPieceTrainer
-
-    tokenizer = models.reference_tokenizer(SPECIAL)
-    trainer = WordPieceTrainer(
-        vocab_size=vocabulary_size, special_tokens=list(SPECIAL), limit_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    pieces = tokenizer.get_vocab()
-    if len(pieces) <= len(SPECIAL):
-        raise CorpusError("There is no text to learn a vocabulary from.")
-    return [*SPECIAL, *sorted(set(pieces) - set(SPECIAL))]
+from helpers import finetuning, models
+from helpers.corpus import SPECIAL, CorpusError, Tokens
 
 
 def check_vocabulary(model: keras.Model, pieces: int) -> None:
@@ -328,75 +28,6 @@ def check_vocabulary(model: keras.Model, pieces: int) -> None:
         raise ValueError(
             f"The model was made for {model.output_shape[-1]} pieces, this vocabulary has {pieces}. They belong together."
         )
-
-
-def vocabulary_fit(tokenizer, texts: Sequence[str]) -> dict[str, float]:
-    """How a vocabulary suits texts: its size, tokens for each word between spaces, and the share of [UNK]."""
-    tokens = sum(len(ids) - 2 for ids in models.token_ids(tokenizer, texts, sys.maxsize))
-    return {
-        "pieces": tokenizer.vocabulary_size(),
-        "tokens_a_word": tokens / max(1, sum(len(text.split()) for text in texts)),
-        "unknown_share": models.unknown_share(tokenizer, texts),
-    }
-
-
-# ---- token ids on disk, and batches of them
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """One flat int32 array of ids, [SEP] after each text, and where each text begins, int64 (texts + 1,).
-
-    `vocabulary` holds the pieces; `fingerprint` is a hash of ids and vocabulary.
-    """
-
-    ids: np.ndarray
-    starts: np.ndarray
-    vocabulary: tuple[str, ...]
-    fingerprint: str
-
-    @property
-    def special_ids(self) -> list[int]:
-        """Ids of SPECIAL, in that order."""
-        return [self.vocabulary.index(piece) for piece in SPECIAL]
-
-
-def write_tokens(texts: Iterable[str], vocabulary: Sequence[str], folder: Path) -> None:
-    """Tokenise texts, 1,000 at a time, into a folder that `read_tokens` reads; it appears whole or not at all."""
-    tokenizer, starts, batch = models.reference_tokenizer(vocabulary), array.array("q", [0]), []
-    digest, end = hashlib.sha256("\n".join(vocabulary).encode()), vocabulary.index("[SEP]")
-    with runtime.replaced_when_complete(folder) as unfinished:
-        with (unfinished / "ids.int32").open("wb") as file:
-
-            def flush() -> None:
-                """Write the batch of texts as ids."""
-                for encoding in tokenizer.encode_batch(batch):
-                    block = np.array([*encoding.ids, end], dtype="<i4").tobytes()
-                    starts.append(starts[-1] + len(block) // 4)
-                    digest.update(block)
-                    file.write(block)
-                batch.clear()
-
-            for text in texts:
-                batch.append(text)
-                if len(batch) == 1000:
-                    flush()
-            flush()
-        if len(starts) == 1:
-            raise CorpusError("There is no text to tokenise.")
-        np.save(unfinished / "starts.npy", np.frombuffer(starts, dtype="int64"))
-        facts = {"vocabulary": list(vocabulary), "fingerprint": digest.hexdigest()}
-        (unfinished / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
-
-
-def read_tokens(folder: Path) -> Tokens:
-    """What `write_tokens` wrote; the ids stay on disk until a batch needs them. Raises CorpusError if cut short."""
-    facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-    starts = np.load(folder / "starts.npy")
-    if (folder / "ids.int32").stat().st_size != 4 * starts[-1]:
-        raise CorpusError(f"The ids in {folder} were cut short. Delete that folder and write it again.")
-    ids = np.memmap(folder / "ids.int32", dtype="<i4", mode="r")
-    return Tokens(ids, starts, tuple(facts["vocabulary"]), facts["fingerprint"])
 
 
 class TokenBatches(keras.utils.PyDataset):
@@ -538,49 +169,51 @@ class Size:
     """The shape of a model; BERT-tiny of Turc et al. (2019) is 2 layers, 2 heads, 128 wide."""
 
     layers: int = 2
-    heads: int = 2
+    heads: int = 4
     width: int = 128
     intermediate: int = 512
-    sequence_length: int = 64  # as the batches': other places would never be trained
+    sequence_length: int = 64  # as the batches'
+    longest_wave: float = 64.0  # of the sines that mark places, in places
     dropout: float = 0.0  # a text is seen once or twice: there is little to over-fit
 
-    def options(self, vocabulary_size: int) -> dict:
-        """Arguments of a KerasHub backbone."""
-        shape = dict(num_layers=self.layers, num_heads=self.heads, hidden_dim=self.width)
-        shape |= dict(intermediate_dim=self.intermediate, max_sequence_length=self.sequence_length)
-        return {"vocabulary_size": vocabulary_size, "dropout": self.dropout, **shape}
 
+def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: bool = False) -> keras.Model:
+    """A small Transformer with random weights, decided by `seed`, with BERT's inputs and its output `sequence_output`.
 
-def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42) -> keras.Model:
-    """A small encoder with random weights, decided by `seed`, with BERT's inputs and its output `sequence_output`.
-
-    Unlike BERT it normalises before each part of a layer, not after (Xiong et al., 2020), and draws its random weights
-    for its width: in short trials it left the unigram's loss sooner than a BertBackbone of its size, at a time that
-    hangs on the seed.
-    `models.with_head` makes a classifier of it.
+    With `causal` each place sees only what is before it, and there are no `segment_ids`. Unlike BERT it normalises
+    before each part of a layer, not after (Xiong et al., 2020), draws its random weights for its width, and has fixed
+    positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is as long as a row, not 10,000 places: that halves
+    the way to a model that uses its neighbours (lesson 05 measures it). `models.with_head` makes a classifier of it.
     """
     keras.utils.set_random_seed(seed)
-    start = keras.initializers.RandomNormal(stddev=size.width**-0.5)
-    names = ("token_ids", "segment_ids", "padding_mask")  # segments: taken since others give them, and left unread
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    names = ("token_ids", "padding_mask") if causal else ("token_ids", "padding_mask", "segment_ids")
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}  # segments are left unread
     tokens = keras_hub.layers.ReversibleEmbedding(
-        vocabulary_size, size.width, embeddings_initializer=start, name="token_embedding"
+        vocabulary_size, size.width, embeddings_initializer=spread(size.width), name="token_embedding"
     )
-    places = keras_hub.layers.PositionEmbedding(size.sequence_length, initializer=start, name="position_embedding")
-    x = tokens(inputs["token_ids"])  # (texts, length, width)
-    x = x + places(x)
+    x = with_places(tokens(inputs["token_ids"]) * size.width**0.5, size)  # (texts, length, width)
     for number in range(size.layers):
-        layer = keras_hub.layers.TransformerEncoder(
-            size.intermediate,
-            size.heads,
-            size.dropout,
-            "gelu",
-            kernel_initializer=start,
-            normalize_first=True,
-            name=f"transformer_layer_{number}",
-        )
-        x = layer(x, padding_mask=inputs["padding_mask"])
+        x = transformer_layer(size, f"transformer_layer_{number}", causal)(x, inputs["padding_mask"])
     return keras.Model(inputs, {"sequence_output": keras.layers.LayerNormalization(name="final_norm")(x)})
+
+
+def spread(width: int) -> keras.initializers.Initializer:
+    """Random weights of 1 / sqrt(width), so that a product keeps the size of its input."""
+    return keras.initializers.RandomNormal(stddev=width**-0.5)
+
+
+def with_places(vectors, size: Size):
+    """Vectors (texts, length, width) plus the sines of their places."""
+    return vectors + keras_hub.layers.SinePositionEncoding(max_wavelength=size.longest_wave)(vectors)
+
+
+def transformer_layer(size: Size, name: str, causal: bool = False):
+    """A layer that maps vectors (texts, length, width) and a padding mask to vectors."""
+    options = dict(dropout=size.dropout, activation="gelu", kernel_initializer=spread(size.width), name=name)
+    kind = keras_hub.layers.TransformerDecoder if causal else keras_hub.layers.TransformerEncoder
+    layer = kind(size.intermediate, size.heads, normalize_first=True, **options)
+    mask = "decoder_padding_mask" if causal else "padding_mask"
+    return lambda vectors, padding_mask: layer(vectors, **{mask: padding_mask})
 
 
 def masked_model(backbone: keras.Model) -> keras.Model:
@@ -594,7 +227,7 @@ def masked_model(backbone: keras.Model) -> keras.Model:
     head = keras_hub.layers.MaskedLMHead(
         token_embedding=backbone.get_layer("token_embedding"),
         intermediate_activation="gelu",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=width**-0.5),
+        kernel_initializer=spread(width),
         name="masked_lm_head",
     )
     logits = head(backbone.output["sequence_output"], positions)
@@ -602,10 +235,11 @@ def masked_model(backbone: keras.Model) -> keras.Model:
 
 
 def causal_model(vocabulary_size: int, size: Size = Size(), seed: int = 42) -> keras.Model:
-    """From `token_ids`, `padding_mask` to logits of each next token: a GPT-2 whose positions see what is before them."""
-    keras.utils.set_random_seed(seed)
-    backbone = keras_hub.models.GPT2Backbone(**size.options(vocabulary_size))
-    return keras.Model(backbone.input, backbone.token_embedding(backbone.output, reverse=True))
+    """From `token_ids`, `padding_mask` to logits of each next token: the `encoder`, causal, as in GPT-2."""
+    backbone = encoder(vocabulary_size, size, seed, causal=True)
+    return keras.Model(
+        backbone.input, backbone.get_layer("token_embedding")(backbone.output["sequence_output"], reverse=True)
+    )
 
 
 def autoencoder(backbone: keras.Model, length: int, size: Size = Size(), bottleneck: int = 64):
@@ -618,9 +252,9 @@ def autoencoder(backbone: keras.Model, length: int, size: Size = Size(), bottlen
     )
     vector = keras.layers.Dense(bottleneck, name="bottleneck")(pooled)
     repeated = keras.layers.RepeatVector(length)(keras.layers.Dense(size.width, name="widened")(vector))
-    places = keras_hub.layers.PositionEmbedding(length, name="decoder_positions")(repeated)
-    layer = keras_hub.layers.TransformerEncoder(size.intermediate, size.heads, size.dropout, name="decoder")
-    return keras.Model(backbone.input, backbone.get_layer("token_embedding")(layer(repeated + places), reverse=True))
+    x = transformer_layer(size, "decoder")(with_places(repeated, size), None)
+    x = keras.layers.LayerNormalization(name="decoder_norm")(x)
+    return keras.Model(backbone.input, backbone.get_layer("token_embedding")(x, reverse=True))
 
 
 # ---- training that may be stopped
@@ -832,12 +466,9 @@ def fit_power_law(n: Sequence[float], losses: Sequence[float]) -> PowerLaw:
 # ---- what a pre-trained model says
 
 
-def longest(model: keras.Model) -> int:
-    """Number of tokens that the model has positions for."""
-    return model.get_layer("position_embedding").sequence_length
-
-
-def fill_blanks(model: keras.Model, tokenizer, text: str, number: int = 5) -> list[list[tuple[str, float]]]:
+def fill_blanks(
+    model: keras.Model, tokenizer, text: str, number: int = 5, limit: int = Size.sequence_length
+) -> list[list[tuple[str, float]]]:
     """For each "[MASK]" in the text, the likeliest pieces with their probabilities.
 
     Raises ValueError where there is none, the text is too long, or model and vocabulary do not belong together.
@@ -849,10 +480,8 @@ def fill_blanks(model: keras.Model, tokenizer, text: str, number: int = 5) -> li
         ids += [tokenizer.mask_token_id, *part]
     ids = np.array([[*ids, tokenizer.sep_token_id]], dtype="int32")
     places = np.flatnonzero(ids[0] == tokenizer.mask_token_id)
-    if not len(places) or ids.shape[1] > longest(model):
-        raise ValueError(
-            f"It takes a text with [MASK] in it and at most {longest(model)} tokens; this has {ids.shape[1]}."
-        )
+    if not len(places) or ids.shape[1] > limit:
+        raise ValueError(f"It takes a text with [MASK] in it and at most {limit} tokens; this has {ids.shape[1]}.")
     inputs = {**encoder_inputs(ids, np.ones_like(ids)), "mask_positions": places[None].astype("int32")}
     probabilities = softmax(model.predict_on_batch(inputs)[0].astype("float64"), axis=-1)
     best = np.argsort(-probabilities, axis=-1)[:, :number]
@@ -860,13 +489,15 @@ def fill_blanks(model: keras.Model, tokenizer, text: str, number: int = 5) -> li
     return [[(tokenizer.id_to_token(int(i)), float(row[i])) for i in some] for row, some in rows]
 
 
-def continue_text(model, tokenizer, text: str, tokens: int = 20, temperature: float = 1.0, seed: int = 42) -> str:
+def continue_text(
+    model, tokenizer, text: str, tokens=20, temperature=1.0, seed=42, limit: int = Size.sequence_length
+) -> str:
     """The text and up to `tokens` more, drawn one at a time; temperature 0 takes the likeliest. Ends at [SEP].
 
-    The model sees the last tokens that it has positions for. Raises ValueError for a vocabulary that does not fit.
+    The model sees the last tokens of what is there, one fewer than `limit`, as in training. Raises ValueError for a vocabulary that does not fit.
     """
     check_vocabulary(model, tokenizer.vocabulary_size())
-    random, length = np.random.default_rng(seed), longest(model) - 1  # the last place had no target in training
+    random, length = np.random.default_rng(seed), limit - 1
     ids = models.token_ids(tokenizer, [text], sys.maxsize)[0][:-1].tolist()
     never = [tokenizer.token_to_id(piece) for piece in SPECIAL if piece != "[SEP]"]
     for _ in range(tokens):
@@ -883,36 +514,3 @@ def continue_text(model, tokenizer, text: str, tokens: int = 20, temperature: fl
             break
     pieces = [tokenizer.id_to_token(i) for i in ids[1:] if i != tokenizer.sep_token_id]
     return " ".join(pieces).replace(" ##", "")
-
-
-# ---- a task with labels: the field of a docstring's package
-
-FIELDS = {
-    "numerics": "numpy scipy pandas h5py pyarrow narwhals numexpr opt-einsum joblib",
-    "machine learning": "tensorflow jax jaxlib keras keras-hub tf-keras scikit-learn optree onnx onnxruntime tf2onnx",
-    "text": "nltk spacy thinc tokenizers tensorflow-text beautifulsoup4 jinja2 lark pyparsing markdown-it-py mistune babel",
-    "web and servers": "tornado requests urllib3 httpx httpcore anyio jupyter-server huggingface-hub grpcio fsspec bleach websocket-client",
-    "notebooks and tools": "ipython prompt-toolkit pygments jupytext nbconvert nbformat pytest coverage setuptools jedi debugpy rich click",
-    "figures": "matplotlib fonttools pillow contourpy",
-    "standard library": "python",
-}
-FIELD_OF = {package: field for field, packages in FIELDS.items() for package in packages.split()}
-OTHER_NAMES = ("sklearn", "pil", "bs4", "keras_nlp", "tf", "np", "pd", "plt", "jnp", "mpl")  # imports and short forms
-_NAMES = sorted({*FIELD_OF, *(name.replace("-", "_") for name in FIELD_OF), *OTHER_NAMES}, key=len, reverse=True)
-
-
-def without_names(text: str, module: str) -> str:
-    """The text with its own import name and the names of all packages in FIELDS replaced by "this package"."""
-    own = re.escape(module.split("/")[0].removesuffix(".py"))
-    pattern = rf"(?i)(?<![\w-])(?:{own}|{'|'.join(map(re.escape, _NAMES))})(?![\w-])"
-    return re.sub(pattern, "this package", text)
-
-
-def topics(path: Path, split: str) -> pd.DataFrame:
-    """Texts of the packages in FIELDS with their field as a label: columns text, label (0 to 6), package, module."""
-    frame = pd.DataFrame(e for e in read_corpus(path, split) if e["package"] in FIELD_OF)
-    if frame.empty:
-        raise CorpusError(f"{path.name} has no text of a package in FIELDS in the split {split!r}.")
-    frame["text"] = [without_names(text, module) for text, module in zip(frame["text"], frame["module"], strict=True)]
-    frame["label"] = frame["package"].map(FIELD_OF).map(list(FIELDS).index)
-    return frame[["text", "label", "package", "module"]]

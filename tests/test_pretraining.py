@@ -1,9 +1,5 @@
-"""Harvest, vocabulary, masks, causality, baselines by hand, a stopped training that ends like a whole one."""
+"""Batches, masks, causality, baselines by hand, a stopped training that ends like a whole one."""
 
-import hashlib
-import json
-import os
-from collections import Counter
 from dataclasses import replace
 
 import keras
@@ -12,197 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from helpers import finetuning, models, pretraining
-from helpers.pretraining import CorpusError, NeighbourCounts, Recipe, Size, TokenBatches
+from helpers import corpus, finetuning, models, pretraining
+from helpers.corpus import CorpusError
+from helpers.pretraining import NeighbourCounts, Recipe, Size, TokenBatches
 
-TINY = Size(layers=1, heads=2, width=16, intermediate=32, sequence_length=16, dropout=0.0)
+TINY = Size(layers=1, heads=2, width=16, intermediate=32, sequence_length=16, longest_wave=16.0)
 SHORT = Recipe(steps=8, steps_a_part=3, learning_rate=1e-2)
 WORDS = ["the", "a", "film", "room", "was", "is", "very", "not", "good", "bad", "dull", "fine"]
-
-# ---- the corpus
-
-MODULE = '''"""{name} holds things that a reader of this small package may want to know about {name}."""
-raise RuntimeError("this module was imported")
-
-def load(path):
-    """Load the file named {name} from a path, as `load` of :func:`other.load` does it. See https://example.org/x
-
-    Parameters
-    ----------
-    path : str
-        This secret is only about a parameter of the function.
-
-    Notes
-    -----
-    It reads the whole file at once, so take care of *very* large ones, {name}.
-
-    >>> load("secret")
-    'secret'
-    """
-    def inner():
-        """Nobody outside of this function can ever read this secret docstring here."""
-
-def _private():
-    """This is a secret of the module, and nobody else should ever read about it."""
-
-class Reader:
-    """Short."""
-
-    def read(self, size):
-        """Read at most so many bytes of {name} and give them back as they are in {name}.
-
-        Args:
-            size: another secret about a parameter that is longer than eight words.
-
-        Returns:
-            The secret bytes.
-        """
-'''
-
-
-@pytest.fixture
-def packages(tmp_path):
-    """Three packages of forty modules, each of which would raise if it were imported; tests; a broken file."""
-    for package in ("alpha", "beta", "gamma"):
-        for number in range(40):
-            file = tmp_path / "tree" / package / f"module{number}.py"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(MODULE.format(name=f"{package}{number}"), encoding="utf-8")
-    for hidden in ("tests/helper.py", "test_it.py", "it_test.py", "testing/tool.py", "conftest.py"):
-        file = tmp_path / "tree" / "alpha" / hidden
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(
-            '"""This secret stands in a test and is no part of what users should read."""', encoding="utf-8"
-        )
-    (tmp_path / "tree" / "alpha" / "latest.py").write_text(
-        '"""The latest module is no test although its name ends so."""'
-    )
-    (tmp_path / "tree" / "beta" / "broken.py").write_text("def (:")
-    (tmp_path / "tree" / "gamma" / "copy.py").write_text(MODULE.format(name="alpha1"), encoding="utf-8")
-    return tmp_path / "tree"
-
-
-@pytest.fixture
-def corpus(packages, tmp_path):
-    pretraining.harvest(packages, tmp_path / "corpus.jsonl")
-    return tmp_path / "corpus.jsonl"
-
-
-def test_harvest_keeps_sentences_and_leaves_out_tests_lists_code_and_copies(corpus):
-    rows = [row for split in pretraining.SPLITS for row in pretraining.read_corpus(corpus, split)]
-    assert len(rows) == 3 * 40 * 3 + 1  # a module, a function, a method; copies once
-    assert [row["text"] for row in rows if row["package"] == "alpha" and row["module"] == "alpha/module1.py"] == [
-        "alpha1 holds things that a reader of this small package may want to know about alpha1.",
-        "Load the file named alpha1 from a path, as load of other.load does it. See "
-        "It reads the whole file at once, so take care of very large ones, alpha1.",
-        "Read at most so many bytes of alpha1 and give them back as they are in alpha1.",
-    ]
-    assert not any("secret" in row["text"] for row in rows)
-    assert any("latest" in row["text"] for row in rows)
-
-
-def test_no_file_stands_on_two_sides(corpus):
-    sides = {split: {row["module"] for row in pretraining.read_corpus(corpus, split)} for split in pretraining.SPLITS}
-    assert sum(map(len, sides.values())) == len(set.union(*sides.values())) == 121
-    assert all(len(modules) >= 1 for modules in sides.values()) and len(sides["train"]) > 95
-
-
-def test_near_copies_share_an_end(tmp_path):
-    words = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
-    text = " ".join(words)
-    near = [" ".join([*words[:20], "then", "other"]), " ".join(["other", *words[5:]]), text.upper() + "!"]
-    assert all(pretraining.ends(text) & pretraining.ends(other) for other in near)
-    assert not pretraining.ends(text) & pretraining.ends(" ".join(["other", *words[1:-1], "other"]))
-    (tmp_path / "tree" / "some").mkdir(parents=True)
-    for number, other in enumerate([text, *near]):
-        (tmp_path / "tree" / "some" / f"m{number}.py").write_text(f'"""{other}"""', encoding="utf-8")
-    assert pretraining.harvest(tmp_path / "tree", tmp_path / "out.jsonl")["manifest"]["texts"] == 1
-
-
-def test_manifest_counts_and_the_same_packages_give_the_same_hash(packages, corpus, tmp_path):
-    manifest = pretraining.manifest_of(corpus)
-    assert manifest == pretraining.harvest(packages, tmp_path / "again.jsonl")
-    counts = manifest["manifest"]
-    assert counts["texts"] == 361 and counts["unreadable"] == 1
-    for split in pretraining.SPLITS:
-        texts = [row["text"] for row in pretraining.read_corpus(corpus, split)]
-        assert counts[f"{split} texts"] == len(texts) and counts[f"{split} words"] == sum(len(t.split()) for t in texts)
-    (packages / "beta" / "module0.py").write_text('"""Something else is said here, with as many as nine words."""')
-    assert pretraining.harvest(packages, tmp_path / "changed.jsonl")["sha256"] != manifest["sha256"]
-    assert not list(tmp_path.glob("*.unfinished"))
-
-
-def test_a_damaged_corpus_is_refused_before_its_first_text(corpus):
-    whole = corpus.read_bytes()
-    for damaged, message in [
-        (whole[:-1], "cut short"),
-        (whole[: len(whole) // 2], "cut short"),
-        (b"", "cut short"),
-        (whole.replace(b"alpha7", b"alpha8", 1), "changed"),
-        (whole[whole.index(b"\n") + 1 :], "changed"),
-    ]:
-        corpus.write_bytes(damaged)
-        with pytest.raises(CorpusError, match=message):
-            next(pretraining.read_corpus(corpus, "train"))
-    corpus.write_bytes(whole)
-    with pytest.raises(CorpusError, match="'training'"):
-        next(pretraining.read_corpus(corpus, "training"))
-
-
-def test_an_empty_folder_is_an_error_and_leaves_no_file(tmp_path):
-    (tmp_path / "tree").mkdir()
-    with pytest.raises(CorpusError, match="No docstring"):
-        pretraining.harvest(tmp_path / "tree", tmp_path / "corpus.jsonl")
-    assert os.listdir(tmp_path) == ["tree"]
-
-
-@pytest.mark.parametrize(
-    ("docstring", "expected"),
-    [
-        (
-            "Use ``x`` or **y**, see `the guide <https://a.b/c>`_ and [this](http://d.e).",
-            "Use x or y, see the guide and this.",
-        ),
-        ("First.\n\n:param x: hidden\n    hidden too\n:returns: hidden\nLast.", "First. Last."),
-        ("First.\n\n.. code-block:: python\n\n    hidden()\n\nLast::\n\n    hidden()\n", "First. Last:"),
-        ("First.\n\n```python\nhidden()\n```\nLast.", "First. Last."),
-        ("First.\n\n===== =====\na     b\n===== =====\n| hidden | hidden |\n", "First. a b"),
-        ("First.\n\nReturns\n-------\nhidden\n\nNotes\n-----\nLast.", "First. Last."),
-        ("A title\n=======\n\nExamples:\n\n  hidden\n\n  hidden\nLast 2 * 3.", "Last 2 * 3."),
-    ],
-)
-def test_prose(docstring, expected):
-    assert pretraining.prose(docstring) == expected
-
-
-def test_what_is_no_prose_is_dropped():
-    assert pretraining.is_prose("This sentence (of ten words) isn't code, so it stays.")
-    assert not pretraining.is_prose("Too short to be kept here.")
-    assert not pretraining.is_prose("x = f(a_b, 3) -> y[i] + 2 if z else the rest of it")
-
-
-def test_course_sources_are_those_of_the_lock_and_python_itself():
-    sources = {source.package: source for source in pretraining.course_sources()}
-    assert {"python", "keras", "numpy"} <= set(sources)
-    assert "json/decoder.py" in sources["python"].files and sources["keras"].version == keras.__version__
-    assert not any("site-packages" in file for file in sources["python"].files)
-    assert all((source.root / file).is_file() for source in sources.values() for file in source.files[:1])
-
-
-# ---- WordPiece
-
-
-def test_merging_by_hand():
-    words = pretraining.spelled(["hug"] * 10 + ["pug"] * 5 + ["hugs"] * 5)
-    assert words == {("h", "##u", "##g"): 10, ("p", "##u", "##g"): 5, ("h", "##u", "##g", "##s"): 5}
-    assert pretraining.most_frequent_pair(words) == ("##u", "##g")
-    words = pretraining.merge_step(words)
-    assert words == {("h", "##ug"): 10, ("p", "##ug"): 5, ("h", "##ug", "##s"): 5}
-    words = pretraining.merge_step(words)
-    assert words == {("hug",): 10, ("p", "##ug"): 5, ("hug", "##s"): 5}
-    assert pretraining.most_frequent_pair(words) == ("hug", "##s")  # of equals the first
-    assert pretraining.most_frequent_pair({("b", "##a"): 1, ("a", "##b"): 1}) == ("a", "##b")
-    assert pretraining.merge_step({("a",): 3}) == {("a",): 3}
 
 
 def make_texts(number=60, seed=0):
@@ -210,30 +22,16 @@ def make_texts(number=60, seed=0):
     return [" ".join(random.choice(WORDS, size=random.integers(3, 21))) for _ in range(number)]
 
 
-def test_a_learnt_vocabulary_fits_berts_tokenizer():
-    texts = make_texts()
-    vocabulary = pretraining.learn_vocabulary(iter(texts), 80)
-    assert vocabulary[:5] == list(pretraining.SPECIAL) and vocabulary[5:] == sorted(set(vocabulary[5:]))
-    assert set(WORDS) <= set(vocabulary) and len(vocabulary) <= 80
-    assert vocabulary == pretraining.learn_vocabulary(iter(texts), 80)
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
-    fit = pretraining.vocabulary_fit(tokenizer, ["The FILM wàs good", "dull 漢"])
-    assert fit == {"pieces": len(vocabulary), "tokens_a_word": 1.0, "unknown_share": 1 / 6}
-    assert len(pretraining.learn_vocabulary(iter(texts), 50)) == 50
-    with pytest.raises(CorpusError, match="no text"):
-        pretraining.learn_vocabulary(iter([]), 80)
-
-
 # ---- tokens and batches
 
-VOCABULARY = [*pretraining.SPECIAL, *WORDS]
+VOCABULARY = [*corpus.SPECIAL, *WORDS]
 
 
 @pytest.fixture(scope="session")
 def tokens(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokens") / "tokens"
-    pretraining.write_tokens(iter(make_texts(300)), VOCABULARY, folder)
-    return pretraining.read_tokens(folder)
+    corpus.write_tokens(iter(make_texts(300)), VOCABULARY, folder)
+    return corpus.read_tokens(folder)
 
 
 def raw(token_ids, padding_mask, random):
@@ -270,15 +68,15 @@ def test_an_epoch_takes_each_row_once_and_seed_and_step_decide(tokens):
 
 def test_bad_tokens_are_refused(tokens, tmp_path):
     with pytest.raises(CorpusError, match="no text"):
-        pretraining.write_tokens(iter([]), VOCABULARY, tmp_path / "empty")
+        corpus.write_tokens(iter([]), VOCABULARY, tmp_path / "empty")
     assert not list(tmp_path.iterdir())
-    pretraining.write_tokens(make_texts(5), VOCABULARY, tmp_path / "short")
+    corpus.write_tokens(make_texts(5), VOCABULARY, tmp_path / "short")
     with pytest.raises(CorpusError, match="no batch of 32"):
-        TokenBatches(pretraining.read_tokens(tmp_path / "short"), raw)
+        TokenBatches(corpus.read_tokens(tmp_path / "short"), raw)
     file = tmp_path / "short" / "ids.int32"
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(CorpusError, match="cut short"):
-        pretraining.read_tokens(tmp_path / "short")
+        corpus.read_tokens(tmp_path / "short")
 
 
 # ---- masks and noise
@@ -494,8 +292,8 @@ def test_the_loss_is_the_mean_over_weighted_targets(tokens):
 @pytest.fixture
 def cycle(tmp_path):
     """Tokens that go round and round: neighbours decide each, so a model must beat the unigram's log 12."""
-    pretraining.write_tokens([" ".join(WORDS * 3)] * 60, VOCABULARY, tmp_path / "cycle")
-    return pretraining.read_tokens(tmp_path / "cycle")
+    corpus.write_tokens([" ".join(WORDS * 3)] * 60, VOCABULARY, tmp_path / "cycle")
+    return corpus.read_tokens(tmp_path / "cycle")
 
 
 LEARN = Recipe(steps=300, steps_a_part=100, learning_rate=1e-2)
@@ -516,8 +314,9 @@ def test_random_weights_have_the_spread_of_their_width(masked):
 
 
 def test_a_bert_backbone_takes_the_same_head():
-    options = TINY.options(len(VOCABULARY))
-    model = pretraining.masked_model(keras_hub.models.BertBackbone(**options))
+    model = pretraining.masked_model(
+        keras_hub.models.BertBackbone(len(VOCABULARY), 1, 2, 16, 32, max_sequence_length=16)
+    )
     every = {"mask_positions": np.arange(10, dtype="int32")[None]}
     assert positions_that_change(model, every) == [True] * 10
 
@@ -530,12 +329,16 @@ def test_the_causal_model_learns_an_order(cycle):
     tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
     text = pretraining.continue_text(model, tokenizer, "the a film room", 4, temperature=0)
     assert text == "the a film room was is very not"
-    places = model.get_layer("position_embedding").weights[0]
-    spoilt = keras.ops.convert_to_numpy(places).copy()
-    spoilt[-1] = 100 * np.arange(16)  # the last place had no target in training: nothing may come from it
-    places.assign(spoilt)
-    long = pretraining.continue_text(model, tokenizer, " ".join(WORDS * 2), 1, temperature=0)
-    assert long.split()[-1] == "the"  # more tokens than the model has places for
+    long = pretraining.continue_text(model, tokenizer, " ".join(WORDS * 2), 1, temperature=0, limit=16)
+    assert long.split()[-1] == "the"  # more tokens than a row had in training
+
+
+def test_the_autoencoder_learns_to_give_a_text_back(cycle):
+    """Twelve texts without noise: a bottleneck of eight numbers can tell them apart, the commonest word cannot."""
+    task = pretraining.denoising_task(VOCABULARY, drop=0.0, replace=0.0, window=1)
+    model = pretraining.autoencoder(pretraining.encoder(len(VOCABULARY), TINY), 15, TINY, bottleneck=8)
+    history = pretraining.pretrain(model, TokenBatches(cycle, task, batch_size=16, sequence_length=16), LEARN)
+    assert history["loss"].iloc[0] > 1.5 and history["loss"].iloc[-1] < 0.7
 
 
 # ---- baselines
@@ -617,7 +420,7 @@ def test_fill_blanks(masked):
         assert [dict(blank)[piece] for piece in VOCABULARY] == pytest.approx(chances.tolist(), abs=1e-6)
     for text in ("the film", "[MASK] " * 20):
         with pytest.raises(ValueError, match="at most 16 tokens"):
-            pretraining.fill_blanks(masked, tokenizer, text)
+            pretraining.fill_blanks(masked, tokenizer, text, limit=16)
 
 
 def test_a_vocabulary_that_does_not_fit_is_refused(masked, causal):
@@ -632,26 +435,4 @@ def test_continue_text_is_decided_by_its_seed(causal):
     tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
     texts = [pretraining.continue_text(causal, tokenizer, "the film", 6, seed=seed) for seed in (1, 1, 2, 3)]
     assert texts[0] == texts[1] and len(set(texts)) > 1
-    assert all(text.startswith("the film") and not set(text.split()) & set(pretraining.SPECIAL) for text in texts)
-
-
-# ---- topics
-
-
-def test_topics_hide_the_names_and_keep_the_split(tmp_path):
-    text = "NumPy and sklearn.linear arrays (np.array) in a keras model are numpydoc, mynumpy in thing-like things and Thing."
-    hidden = pretraining.without_names(text, "thing/core.py")
-    assert hidden == (
-        "this package and this package.linear arrays (this package.array) in a this package model are numpydoc, mynumpy "
-        "in thing-like things and this package."
-    )
-    lines = [("numpy", "numpy/a.py", "train"), ("python", "json/b.py", "train"), ("unheard-of", "c.py", "train")]
-    rows = [dict(text=f"Text {i} of json", package=p, module=m, split=s) for i, (p, m, s) in enumerate(lines)]
-    body = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    counts = Counter({"train texts": 3})
-    manifest = {"manifest": counts, "versions": {}, "sha256": hashlib.sha256(body).hexdigest()}
-    (tmp_path / "corpus.jsonl").write_bytes(body + json.dumps(manifest).encode() + b"\n")
-    frame = pretraining.topics(tmp_path / "corpus.jsonl", "train")
-    names = list(pretraining.FIELDS)
-    assert frame["label"].tolist() == [names.index("numerics"), names.index("standard library")]
-    assert frame["text"].tolist() == ["Text 0 of json", "Text 1 of this package"]
+    assert all(text.startswith("the film") and not set(text.split()) & set(corpus.SPECIAL) for text in texts)
