@@ -385,6 +385,23 @@ def read_tokens(folder: Path) -> Tokens:
     return Tokens(ids, starts, tuple(facts["vocabulary"]), facts["fingerprint"])
 
 
+def prepared(remake: bool = False) -> tuple[Path, dict[str, Tokens]]:
+    """The corpus file of the installed packages and its token ids by split, as an artifact that lesson 05 makes."""
+    sources = course_sources()
+
+    def make(folder: Path) -> None:
+        """Harvest, learn a vocabulary of the training texts, tokenise."""
+        harvest(sources, folder / "corpus.jsonl")
+        vocabulary = learn_vocabulary(example["text"] for example in read_corpus(folder / "corpus.jsonl", "train"))
+        for split in SPLITS:
+            texts = (example["text"] for example in read_corpus(folder / "corpus.jsonl", split))
+            write_tokens(texts, vocabulary, folder / split)
+
+    inputs = {"versions": {source.package: source.version for source in sources}}
+    folder = runtime.artifact("docstrings", make, inputs, [Path(__file__), Path(models.__file__)], remake)
+    return folder / "corpus.jsonl", {split: read_tokens(folder / split) for split in SPLITS}
+
+
 # ---- a task with labels: the field of a docstring's package
 
 FIELDS = {

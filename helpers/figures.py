@@ -130,11 +130,19 @@ def learning_rates(points: pd.DataFrame):
     return figure
 
 
-def by_labels(points: pd.DataFrame):
-    """Validation accuracy by number of labels: a line through the means, a dot a seed, for each way to learn."""
-    figure, axes = new("How many labels?", "number of labelled reviews", "accuracy on validation (%)")
-    ways = (("accuracy", "full fine-tuning", BLUE, "o"), ("frozen", "frozen features", ORANGE, "s"))
-    for column, name, colour, marker in (*ways, ("bag of words", "bag of words", GREEN, "^")):
+REVIEW_WAYS = {"accuracy": "full fine-tuning", "frozen": "frozen features", "bag of words": "bag of words"}
+
+
+def by_labels(
+    points: pd.DataFrame, ways: dict[str, str] = REVIEW_WAYS, x="number of labelled reviews", split="validation"
+):
+    """Accuracy by number of labels: a line through the means and a dot a seed, for up to four ways to learn.
+
+    `ways` maps a column of accuracies to its name; the column `labels` holds the numbers.
+    """
+    figure, axes = new("How many labels?", x, f"accuracy on {split} (%)")
+    styles = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "x"))
+    for (column, name), (colour, marker) in zip(ways.items(), styles, strict=False):
         axes.scatter(points["labels"], 100 * points[column], color=colour, marker=marker, s=12)
         means = 100 * points.groupby("labels")[column].mean()
         axes.plot(means.index, means, color=colour, marker=marker, label=name)
@@ -229,4 +237,37 @@ def quality_by_size(table: pd.DataFrame):
     axes.set_xlim(right=1000)
     axes.margins(y=0.12)
     axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+# ---- lesson 05
+
+
+def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, float]]):
+    """A panel for each objective: held-out loss by step (columns steps, validation_loss), and a line a baseline."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    for axes, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
+        axes.plot(rows["steps"], rows["validation_loss"], marker="o", color=BLUE, label="model")
+        for (baseline, loss), style in zip(baselines[name].items(), ("--", ":"), strict=False):
+            axes.axhline(loss, color="black", linestyle=style, label=baseline)
+        axes.set(title=name, xlabel="training steps", ylabel="held-out loss (nats a target)")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    return figure
+
+
+def power_law(points: pd.DataFrame, law, n: np.ndarray):
+    """Loss by model size (columns parameters, loss), the fitted law at `n` and its 95 % band for one more run."""
+    figure, axes = new("Larger models, equal number of steps", "parameters", "held-out loss (nats a token)")
+    middle, low, high = np.array([law.at(float(value)) for value in n]).T
+    axes.fill_between(n, low, high, color=BLUE, alpha=0.3, label="95 % band")
+    axes.plot(n, middle, color=BLUE, label=f"loss = {law.a:.1f} · n^-{law.b:.3f}")
+    axes.scatter(points["parameters"], points["loss"], color="black", zorder=3, label="measured")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:.2f}")
+    axes.yaxis.set_minor_formatter("{x:.2f}")
+    axes.legend(frameon=False)
     return figure

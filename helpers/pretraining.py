@@ -21,6 +21,8 @@ from scipy.special import log_softmax, softmax
 from helpers import finetuning, models
 from helpers.corpus import SPECIAL, CorpusError, Tokens
 
+JUDGED = 20  # batches of held-out text on which a loss is measured
+
 
 def check_vocabulary(model: keras.Model, pieces: int) -> None:
     """Raise ValueError unless the model's output has a column for each of so many pieces."""
@@ -191,7 +193,7 @@ def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: b
     tokens = keras_hub.layers.ReversibleEmbedding(
         vocabulary_size, size.width, embeddings_initializer=spread(size.width), name="token_embedding"
     )
-    x = with_places(tokens(inputs["token_ids"]) * size.width**0.5, size)  # (texts, length, width)
+    x = with_places(tokens(inputs["token_ids"]) * size.width**0.5, size, "places")  # (texts, length, width)
     for number in range(size.layers):
         x = transformer_layer(size, f"transformer_layer_{number}", causal)(x, inputs["padding_mask"])
     return keras.Model(inputs, {"sequence_output": keras.layers.LayerNormalization(name="final_norm")(x)})
@@ -202,9 +204,9 @@ def spread(width: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=width**-0.5)
 
 
-def with_places(vectors, size: Size):
+def with_places(vectors, size: Size, name: str):
     """Vectors (texts, length, width) plus the sines of their places."""
-    return vectors + keras_hub.layers.SinePositionEncoding(max_wavelength=size.longest_wave)(vectors)
+    return vectors + keras_hub.layers.SinePositionEncoding(max_wavelength=size.longest_wave, name=name)(vectors)
 
 
 def transformer_layer(size: Size, name: str, causal: bool = False):
@@ -252,9 +254,38 @@ def autoencoder(backbone: keras.Model, length: int, size: Size = Size(), bottlen
     )
     vector = keras.layers.Dense(bottleneck, name="bottleneck")(pooled)
     repeated = keras.layers.RepeatVector(length)(keras.layers.Dense(size.width, name="widened")(vector))
-    x = transformer_layer(size, "decoder")(with_places(repeated, size), None)
+    x = transformer_layer(size, "decoder")(with_places(repeated, size, "decoder_places"), None)
     x = keras.layers.LayerNormalization(name="decoder_norm")(x)
     return keras.Model(backbone.input, backbone.get_layer("token_embedding")(x, reverse=True))
+
+
+# ---- the three objectives by name
+
+
+def task_of(objective: str, vocabulary: Sequence[str], judge: bool = False) -> Callable:
+    """The task of "masked", "causal" or "denoising" for TokenBatches.
+
+    To `judge` a masked model, each chosen token is hidden: one that was kept can be copied.
+    """
+    if objective == "masked":
+        return masked_task(vocabulary, kinds=(1.0, 0.0) if judge else (0.8, 0.1))
+    return {"causal": next_token, "denoising": denoising_task(vocabulary)}[objective]
+
+
+def model_of(objective: str, vocabulary_size: int, size: Size = Size(), seed: int = 42) -> keras.Model:
+    """The model for an objective, with random weights decided by `seed`."""
+    if objective == "causal":
+        return causal_model(vocabulary_size, size, seed)
+    backbone = encoder(vocabulary_size, size, seed)
+    return masked_model(backbone) if objective == "masked" else autoencoder(backbone, size.sequence_length - 1, size)
+
+
+def batches_of(
+    objective: str, tokens: Tokens, size: Size = Size(), seed: int = 42, judge: bool = False
+) -> TokenBatches:
+    """Batches of 32 rows: packed ones, but for the autoencoder, which takes one text a row."""
+    task, packed = task_of(objective, tokens.vocabulary, judge), objective != "denoising"
+    return TokenBatches(tokens, task, 32, size.sequence_length, seed, packed)
 
 
 # ---- training that may be stopped
@@ -270,6 +301,13 @@ class Recipe:
     warmup_share: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+
+
+LIVE = {  # about a minute each on two cores
+    "masked": Recipe(steps=1000, steps_a_part=250, learning_rate=3e-3),
+    "causal": Recipe(steps=400, steps_a_part=100, learning_rate=3e-3),
+    "denoising": Recipe(steps=400, steps_a_part=100, learning_rate=3e-3),
+}
 
 
 def pretrain(
@@ -415,6 +453,24 @@ class NeighbourCounts:
         return np.log(self.between(left, targets, right))
 
 
+def held_out_losses(
+    objective: str, model: keras.Model | None, train: Tokens, held_out: Tokens, size: Size = Size(), steps: int = JUDGED
+) -> dict[str, float]:
+    """Mean loss in nats a target on held-out text, of the model (None: left out) and of those that count, on the same targets.
+
+    Which count: for "causal" unigram and bigram, for "masked" unigram and both neighbours, for "denoising" the unigram.
+    """
+    batches = batches_of(objective, held_out, size, seed=0, judge=True)
+    counts = NeighbourCounts(train.ids, len(train.vocabulary))
+    scores = {"model": model_score(model)} if model is not None else {}
+    scores["unigram"] = counts.unigram_score
+    scores |= {"causal": {"bigram": counts.bigram_score}, "masked": {"neighbours": counts.neighbours_score}}.get(
+        objective, {}
+    )
+    steps = min(steps, batches.steps_an_epoch)
+    return {name: float(target_losses(score, batches, steps).mean()) for name, score in scores.items()}
+
+
 # ---- what it costs
 
 
@@ -464,6 +520,21 @@ def fit_power_law(n: Sequence[float], losses: Sequence[float]) -> PowerLaw:
 
 
 # ---- what a pre-trained model says
+
+
+def save_pretrained(model: keras.Model, objective: str, size: Size, vocabulary: Sequence[str], path: Path) -> None:
+    """Write weights as float16 with all that `load_pretrained` needs, whole or not at all."""
+    arrays = [value.astype("float16") for value in finetuning.values_of(model.weights)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    finetuning.save_arrays(path, arrays, {"objective": objective, "size": asdict(size), "vocabulary": list(vocabulary)})
+
+
+def load_pretrained(path: Path) -> tuple[keras.Model, keras_hub.models.BertTokenizer]:
+    """Model and tokenizer that `save_pretrained` wrote. Raises ValueError for a damaged file."""
+    arrays, facts = finetuning.load_arrays(path)
+    model = model_of(facts["objective"], len(facts["vocabulary"]), Size(**facts["size"]))
+    finetuning.assign(model.weights, [array.astype("float32") for array in arrays])
+    return model, keras_hub.models.BertTokenizer(facts["vocabulary"], lowercase=True, strip_accents=True)
 
 
 def fill_blanks(

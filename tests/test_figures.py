@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import evaluation, figures
+from helpers import evaluation, figures, pretraining
 
 TABLE = pd.DataFrame({"accuracy": [0.8, 0.9], "low": [0.75, 0.85], "high": [0.85, 0.95]}, index=["words", "BERT"])
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]})
@@ -16,6 +16,9 @@ RATES = pd.DataFrame({"learning_rate": [1e-4, 1e-4, 1e-3], "warmup_share": [0.1,
 BY_LABELS = pd.DataFrame(
     {"labels": [50, 50, 800], "accuracy": [0.5, 0.7, 0.9], "frozen": [0.6, 0.6, 0.7], "bag of words": [0.4, 0.6, 0.75]}
 )
+CURVE = pd.DataFrame({"steps": [10, 20], "validation_loss": [6.0, 5.0]})
+LAW = pretraining.PowerLaw(6.0, 0.1, np.zeros((2, 2)), 3, 0.01)
+SIZES = pd.DataFrame({"parameters": [1e5, 1e6], "loss": [2.0, 1.6]})
 FIGURES = {
     "lengths": lambda: figures.lengths(np.array([3, 40, 130]), 128),
     "padding": lambda: figures.padding({"padded to 128": 0.2, "grouped": 0.9}),
@@ -25,6 +28,8 @@ FIGURES = {
     "cleaning": lambda: figures.cleaning(JUDGED),
     "learning_rates": lambda: figures.learning_rates(RATES),
     "by_labels": lambda: figures.by_labels(BY_LABELS),
+    "loss_curves": lambda: figures.loss_curves({"masked": CURVE}, {"masked": {"unigram": 6.5, "neighbours": 4.5}}),
+    "power_law": lambda: figures.power_law(SIZES, LAW, np.geomspace(1e5, 1e6, 5)),
     "rankings": lambda: figures.rankings({"BERT": curve([0.1, 0.6, 0.5, 0.9])}),
     "reliability": lambda: figures.reliability({"as trained": evaluation.reliability([0, 1], np.eye(2))}),
     "costs": lambda: figures.costs(np.array([0.1, 0.5]), np.array([2.0, 1.0]), 0.5),
@@ -114,6 +119,40 @@ def test_by_labels_draws_each_seed_and_the_means():
     assert axes.get_xscale() == "log"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "800"]
     assert len({line.get_marker() for line in axes.lines}) == 3  # told apart without colours, too
+
+
+def test_by_labels_takes_other_ways_and_names():
+    points = BY_LABELS.rename(columns={"accuracy": "a"})
+    axes = figures.by_labels(points, {"a": "first", "frozen": "second"}, "labels a class", "test").axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("labels a class", "accuracy on test (%)")
+    assert [line.get_label() for line in axes.lines] == ["first", "second"]
+
+
+# ---- lesson 05
+
+
+def test_loss_curves_draws_each_model_over_its_baselines():
+    baselines = {"causal": {"unigram": 6.5, "bigram": 5.4}, "masked": {"unigram": 6.4}}
+    first, second = figures.loss_curves({"causal": CURVE, "masked": CURVE + 1}, baselines).axes
+    assert (first.get_title(), second.get_title()) == ("causal", "masked")
+    lines = {line.get_label(): line for line in first.lines}
+    assert list(lines) == ["model", "unigram", "bigram"]
+    assert lines["model"].get_xydata().tolist() == [[10, 6], [20, 5]]
+    assert lines["bigram"].get_ydata() == [5.4, 5.4] and second.lines[1].get_ydata() == [6.4, 6.4]
+    assert lines["unigram"].get_linestyle() != lines["bigram"].get_linestyle()  # told apart without colours
+    assert second.lines[0].get_xydata().tolist() == [[11, 7], [21, 6]]
+
+
+def test_power_law_draws_points_law_and_band():
+    n = np.geomspace(1e5, 1e6, 5)
+    axes = figures.power_law(SIZES, LAW, n).axes[0]
+    assert np.allclose(axes.lines[0].get_xydata(), np.stack([n, 6 * n**-0.1], axis=1))
+    assert np.allclose(axes.collections[1].get_offsets(), SIZES)
+    band = axes.collections[0].get_paths()[0].vertices
+    _, low, high = LAW.at(1e5)
+    assert np.isclose(band[band[:, 0] == 1e5, 1].min(), low) and np.isclose(band[:, 1].max(), high)
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert "6.0 · n^-0.100" in axes.lines[0].get_label()
 
 
 # ---- lesson 07
