@@ -168,7 +168,7 @@ def denoising_task(vocabulary: Sequence[str], **noise) -> Callable:
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a model; BERT-tiny of Turc et al. (2019) is 2 layers, 2 heads, 128 wide."""
+    """The shape of a model: as BERT-tiny of Turc et al. (2019), but for its 4 heads (there 2)."""
 
     layers: int = 2
     heads: int = 4
@@ -184,8 +184,8 @@ def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: b
 
     With `causal` each place sees only what is before it, and there are no `segment_ids`. Unlike BERT it normalises
     before each part of a layer, not after (Xiong et al., 2020), draws its random weights for its width, and has fixed
-    positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is as long as a row, not 10,000 places: that halves
-    the way to a model that uses its neighbours (lesson 05 measures it). `models.with_head` makes a classifier of it.
+    positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is as long as a row, not 10,000 places; lesson 05
+    measures the difference. `models.with_head` makes a classifier of it.
     """
     keras.utils.set_random_seed(seed)
     names = ("token_ids", "padding_mask") if causal else ("token_ids", "padding_mask", "segment_ids")
@@ -305,8 +305,8 @@ class Recipe:
 
 LIVE = {  # about a minute each on two cores
     "masked": Recipe(steps=1000, steps_a_part=250, learning_rate=3e-3),
-    "causal": Recipe(steps=400, steps_a_part=100, learning_rate=3e-3),
-    "denoising": Recipe(steps=400, steps_a_part=100, learning_rate=3e-3),
+    "causal": Recipe(steps=300, steps_a_part=75, learning_rate=3e-3),
+    "denoising": Recipe(steps=200, steps_a_part=50, learning_rate=3e-3),
 }
 
 

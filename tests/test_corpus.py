@@ -220,6 +220,20 @@ def test_a_learnt_vocabulary_fits_berts_tokenizer():
         corpus.learn_vocabulary(iter([]), 80)
 
 
+# ---- the artifact
+
+
+def test_prepared_is_made_once_and_its_splits_share_a_vocabulary(packages, artifacts, monkeypatch, capsys):
+    monkeypatch.setattr(corpus, "course_sources", lambda: corpus.folder_sources(packages))
+    monkeypatch.setattr(corpus, "split_of", lambda package, module: corpus.SPLITS[len(module) % 3])
+    corpus_file, tokens = corpus.prepared()
+    assert list(tokens) == list(corpus.SPLITS) and len({some.vocabulary for some in tokens.values()}) == 1
+    for split, some in tokens.items():
+        texts = [row["text"] for row in corpus.read_corpus(corpus_file, split)]
+        assert len(some.starts) == len(texts) + 1
+    assert corpus.prepared()[0] == corpus_file and "docstrings: found in" in capsys.readouterr().out
+
+
 # ---- topics
 
 

@@ -1,5 +1,7 @@
 """Batches, masks, causality, baselines by hand, a stopped training that ends like a whole one."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from helpers import corpus, finetuning, models, pretraining
+from helpers import corpus, finetuning, models, pretraining, runtime
 from helpers.corpus import CorpusError
 from helpers.pretraining import NeighbourCounts, Recipe, Size, TokenBatches
 
@@ -281,6 +283,31 @@ def test_a_checkpoint_of_something_else_is_refused(tokens, whole):
     )  # nothing left to do
 
 
+@pytest.mark.once
+def test_sigkill_changes_nothing(tmp_path):
+    def run(name, batches):
+        (tmp_path / name).mkdir(exist_ok=True)
+        command = [
+            sys.executable,
+            str(runtime.COURSE / "tests" / "killed_pretraining.py"),
+            tmp_path / name,
+            str(batches),
+        ]
+        environment = runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3")
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    for batches in (5, 2):  # the second time it goes on after step 3 and is killed again
+        killed = run("killed", batches)
+        assert killed.returncode == -9, killed.stderr
+    for name in ("killed", "through"):
+        done = run(name, 0)
+        assert done.returncode == 0, done.stderr
+    ends = [np.load(tmp_path / name / "end.npz") for name in ("killed", "through")]
+    assert len(ends[0].files) > 15
+    for name in ends[0].files:
+        assert np.allclose(ends[0][name], ends[1][name], atol=1e-6, rtol=0)
+
+
 def test_the_loss_is_the_mean_over_weighted_targets(tokens):
     model, batches = make_masked(), make_batches(tokens)
     expected = pretraining.target_losses(pretraining.model_score(model), batches, 1)
@@ -339,6 +366,58 @@ def test_the_autoencoder_learns_to_give_a_text_back(cycle):
     model = pretraining.autoencoder(pretraining.encoder(len(VOCABULARY), TINY), 15, TINY, bottleneck=8)
     history = pretraining.pretrain(model, TokenBatches(cycle, task, batch_size=16, sequence_length=16), LEARN)
     assert history["loss"].iloc[0] > 1.5 and history["loss"].iloc[-1] < 0.7
+
+
+# ---- the three objectives by name
+
+
+def test_objectives_have_their_tasks_rows_and_models(tokens):
+    packed = {}
+    for objective in pretraining.LIVE:
+        batches = pretraining.batches_of(objective, tokens, TINY)
+        inputs, targets, weights = batches[0]
+        packed[objective] = batches.packed
+        logits = pretraining.model_of(objective, len(VOCABULARY), TINY).predict_on_batch(inputs)
+        assert logits.shape == (*targets.shape, len(VOCABULARY)) and weights.shape == targets.shape
+    assert packed == {"masked": True, "causal": True, "denoising": False}
+
+
+def test_a_judged_masked_batch_hides_every_chosen_token(tokens):
+    hidden = {}
+    for judge in (True, False):
+        batches = pretraining.batches_of("masked", tokens, TINY, judge=judge)
+        inputs, _, weights = batches[0]
+        at = np.take_along_axis(inputs["token_ids"], inputs["mask_positions"], 1)[weights > 0]
+        hidden[judge] = np.mean(at == VOCABULARY.index("[MASK]"))
+    assert hidden[True] == 1 and 0.6 < hidden[False] < 0.95
+
+
+def test_held_out_losses_of_models_that_count(cycle):
+    losses = {name: pretraining.held_out_losses(name, None, cycle, cycle, TINY, steps=2) for name in pretraining.LIVE}
+    assert {name: list(row) for name, row in losses.items()} == {
+        "masked": ["unigram", "neighbours"], "causal": ["unigram", "bigram"], "denoising": ["unigram"],
+    }  # fmt: skip
+    assert all(2.3 < row["unigram"] < 2.8 for row in losses.values())  # log 12 and a little: [SEP] counts, too
+    assert losses["causal"]["bigram"] < 0.5 and losses["masked"]["neighbours"] < 1
+    model = pretraining.model_of("causal", len(VOCABULARY), TINY)
+    batches = pretraining.batches_of("causal", cycle, TINY, seed=0, judge=True)
+    expected = pretraining.target_losses(pretraining.model_score(model), batches, 2).mean()
+    assert pretraining.held_out_losses("causal", model, cycle, cycle, TINY, 2)["model"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("objective", pretraining.LIVE)
+def test_kept_weights_come_back_as_float16_holds_them(objective, tokens, tmp_path):
+    model = pretraining.model_of(objective, len(VOCABULARY), TINY, seed=3)
+    pretraining.save_pretrained(model, objective, TINY, VOCABULARY, tmp_path / "new" / "kept.npz")
+    again, tokenizer = pretraining.load_pretrained(tmp_path / "new" / "kept.npz")
+    inputs, _, _ = pretraining.batches_of(objective, tokens, TINY)[0]
+    outputs = [some.predict_on_batch(inputs) for some in (model, again)]
+    assert np.allclose(*outputs, atol=0.02) and np.abs(outputs[0]).max() > 0.5
+    assert tokenizer.get_vocabulary() == VOCABULARY and tokenizer("The FILM").tolist() == [5, 7]
+    whole = (tmp_path / "new" / "kept.npz").read_bytes()
+    (tmp_path / "new" / "kept.npz").write_bytes(whole[:-50])
+    with pytest.raises(ValueError, match="damaged"):
+        pretraining.load_pretrained(tmp_path / "new" / "kept.npz")
 
 
 # ---- baselines
