@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from helpers import data, models, runtime
 
-# Batches are padded to one of these lengths. With JAX, XLA compiles the model anew for each, so they are few.
-BUCKET_LENGTHS = {"tensorflow": (8, 16, 24, 32, 40, 48, 56, 64, 96, 128), "jax": (16, 32, 64, 128)}
+# Batches are padded to one of these lengths. Where XLA compiles the model anew for each, they are few.
+BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
+COMPILED_LENGTHS = (16, 32, 64, 128)
 NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
 
 
@@ -41,13 +42,19 @@ class Recipe:
     seed: int = 42
 
 
+def this_device() -> runtime.Device:
+    """The device of the running backend."""
+    return runtime.find_device(keras.backend.backend())
+
+
 def padded_length(length: int) -> int:
-    """The smallest of the backend's BUCKET_LENGTHS that holds `length` tokens; a longer text keeps its own length."""
-    return next((bucket for bucket in BUCKET_LENGTHS[keras.backend.backend()] if bucket >= length), length)
+    """The smallest length on the device's list that holds `length` tokens; a longer text keeps its own length."""
+    lengths = COMPILED_LENGTHS if this_device().compiles else BUCKET_LENGTHS
+    return next((bucket for bucket in lengths if bucket >= length), length)
 
 
 def pad(token_ids: Sequence[np.ndarray], pad_id: int = 0) -> dict[str, np.ndarray]:
-    """Model inputs of some texts: int32 arrays (texts, length), length from BUCKET_LENGTHS.
+    """Model inputs of some texts: int32 arrays (texts, length), length as `padded_length` says.
 
     `padding_mask` is 1 for a token and 0 for padding; `segment_ids` are all 0 (one text each).
     """
@@ -134,11 +141,14 @@ def learning_rates(recipe: Recipe, steps: int) -> keras.optimizers.schedules.Lea
 def make_optimizer(recipe: Recipe, steps: int, variables: Sequence) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) with the rates of `learning_rates`.
 
-    Gradients are clipped by their common norm; the weights named in NO_DECAY do not decay.
+    Gradients are clipped by their common norm; the weights named in NO_DECAY do not decay. Under mixed_float16 the loss
+    is scaled, since small gradients would be 0 in 16 bits (Micikevicius et al., 2018, "Mixed precision training").
     """
     schedule = learning_rates(recipe, steps)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
     optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name in NO_DECAY])
+    if keras.config.dtype_policy().name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer
 
@@ -151,23 +161,27 @@ def logits_of(model: keras.Model, batches: LengthGroupedBatches) -> np.ndarray:
     return logits
 
 
-def predict_proba(classifier: models.Classifier, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-    """Probability of each class, float64 (texts, classes); rows sum to 1.
+def outputs_for(model: keras.Model, tokenizer, texts: Sequence[str]) -> np.ndarray:
+    """What the model says to each text, in batches that suit the device, float32 (texts, outputs).
 
     Texts beyond MAX_LENGTH tokens are cut there, as in training. Raises TypeError for what is not a string.
     """
+    ids = models.token_ids(tokenizer, list(texts))
+    batches = LengthGroupedBatches(ids, batch_size=this_device().batch_size, pad_id=tokenizer.pad_token_id)
+    return logits_of(model, batches)
+
+
+def predict_proba(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
+    """Probability of each class, float64 (texts, classes); rows sum to 1. Long texts and errors as in `outputs_for`."""
     if not len(texts):
         return np.empty((0, classifier.num_classes))
-    ids = models.token_ids(classifier.tokenizer, list(texts))
-    batches = LengthGroupedBatches(ids, batch_size=batch_size, pad_id=classifier.tokenizer.pad_token_id)
-    return softmax(logits_of(classifier.model, batches).astype("float64"), axis=1)
+    return softmax(outputs_for(classifier.model, classifier.tokenizer, texts).astype("float64"), axis=1)
 
 
-def mean_features(classifier: models.Classifier, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+def mean_features(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
     """What the head sees: the mean over each text's token vectors, float32 (texts, width)."""
     pooled = keras.Model(classifier.model.input, classifier.model.get_layer("mean_of_tokens").output)
-    ids = models.token_ids(classifier.tokenizer, list(texts))
-    return logits_of(pooled, LengthGroupedBatches(ids, batch_size=batch_size, pad_id=classifier.tokenizer.pad_token_id))
+    return outputs_for(pooled, classifier.tokenizer, texts)
 
 
 def frozen(features: np.ndarray, labels: Sequence[int]):
@@ -306,15 +320,25 @@ def encoded(classifier: models.Classifier, texts, labels, max_length: int) -> tu
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar of batches, for cells whose output is not compared."""
+    """A bar of batches, for cells whose output is not compared; with steps_per_execution it moves on by several."""
 
     def __init__(self, total: int, done: int):
         super().__init__()
         self.bar = tqdm(total=total, initial=done, unit=" batches", desc="training", mininterval=2, file=sys.stdout)
+        self.done = done  # before this epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remember where the epoch began (Keras calls this)."""
+        self.done = self.bar.n
 
     def on_train_batch_end(self, batch, logs=None):
-        """Move the bar on by one batch (Keras calls this)."""
-        self.bar.update()
+        """Move the bar on (Keras calls this); the last group of batches may be counted beyond the epoch's end."""
+        self.bar.update(self.done + min(batch + 1, self.params["steps"]) - self.bar.n)
+
+
+def steps_at_once(steps: int) -> int:
+    """Batches between two calls of the callbacks, out of `steps` an epoch: the device's, but 16 calls an epoch or more."""
+    return max(1, min(this_device().steps_per_execution, steps // 16))
 
 
 def fine_tune(
@@ -336,7 +360,8 @@ def fine_tune(
     validation_ids, validation_labels = encoded(classifier, *validation, recipe.max_length)
     steps = math.ceil(len(ids) / recipe.batch_size)
     optimizer = make_optimizer(recipe, recipe.epochs * steps, model.trainable_variables)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, steps_per_execution=steps_at_once(steps))
     data_hash = hashlib.sha256(b"".join(map(bytes, [*ids, labels]))).hexdigest()
     checkpoints = Checkpoints(checkpoint_folder, model, optimizer, recipe, data_hash)
     history = checkpoints.restore()

@@ -5,9 +5,11 @@ This is the only module that reads environment variables:
 - `KERAS_BACKEND`: `tensorflow` (default where it is installed) or `jax`.
 - `COURSE_ARTIFACTS`: the folder for what lessons make (default: `artifacts/` in the course).
 - `COURSE_CACHE`: the folder for downloaded weights (default: `.cache/` in the course).
+- `COURSE_DTYPE_POLICY`: float32, mixed_bfloat16 or mixed_float16, where the device's own should not do.
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -22,9 +24,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 COURSE = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax")
+DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 # A change in one of these may change a trained weight, so they are part of an artifact's key.
 KEY_PACKAGES = ("keras", "keras-hub", "numpy", "scikit-learn", "tensorflow", "jax")
 
@@ -78,12 +82,38 @@ PROFILES = {
 }
 
 
+class Chip(NamedTuple):
+    """One processor that a backend sees."""
+
+    kind: str  # CPU, GPU or TPU
+    name: str  # as its maker calls it
+    capability: tuple[int, int] | None = None  # CUDA's compute capability; None for all but NVIDIA's
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the arithmetic runs on, and the settings that suit it; made by `find_device`."""
+
+    kind: str  # CPU, GPU or TPU
+    name: str  # of one chip
+    count: int
+    dtype_policy: str  # one of DTYPE_POLICIES
+    batch_size: int  # texts a batch when predicting; when training, the recipe's, since it decides what is learnt
+    steps_per_execution: int  # batches between two returns to Python, at most
+    compiles: bool  # whether XLA compiles the model anew for each shape: then padded lengths must be few
+
+    def __str__(self) -> str:
+        """The device in words."""
+        chips = "CPU, no accelerator found" if self.kind == "CPU" else f"{self.count} x {self.name} ({self.kind})"
+        return f"{chips}; {self.dtype_policy}, predictions in batches of {self.batch_size}"
+
+
 @dataclass(frozen=True)
 class Session:
     """What a lesson knows about its run; made by `start`."""
 
     backend: str
-    device: str
+    device: Device
     seed: int
     profile: Profile = PROFILES["small"]
     source: str = "reviews"
@@ -153,7 +183,7 @@ def settle_backend() -> str:
 
 
 def start(seed: int = 42, profile: str = "small", source: str | Path | None = None) -> Session:
-    """Seed every random generator and return the lesson's `Session`.
+    """Seed every random generator, set the device's dtype policy, and return the lesson's `Session`.
 
     `profile` is a name in PROFILES; `source` is "reviews", the path of a CSV file, the name of a
     TensorFlow data set, or None: what the profile names. Errors as in `choose_backend`;
@@ -166,20 +196,85 @@ def start(seed: int = 42, profile: str = "small", source: str | Path | None = No
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing names addresses in memory
     keras.utils.set_random_seed(seed)
+    device = find_device(backend)
+    keras.config.set_dtype_policy(device.dtype_policy)
+    if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon
+        keep_compiled_programs(cache_folder() / "jax")
     chosen = PROFILES[profile]
-    return Session(backend, _device_kind(backend), seed, chosen, str(source or chosen.source))
+    return Session(backend, device, seed, chosen, str(source or chosen.source))
 
 
-def _device_kind(backend: str) -> str:
-    """`CPU`, `GPU` or `TPU`: the best device that the backend sees."""
-    if backend == "jax":
-        import jax
+@functools.cache
+def chips(backend: str) -> tuple[Chip, ...]:
+    """The processors that the backend sees; CPUs only where it sees no others."""
+    found = _jax_chips() if backend == "jax" else _tensorflow_chips()
+    return tuple(chip for chip in found if chip.kind != "CPU") or (Chip("CPU", platform.machine()),)
 
-        return jax.default_backend().upper()
+
+def _jax_chips() -> list[Chip]:
+    """What JAX sees. Where JAX was told to take an accelerator that is not there, it says so and takes the CPU."""
+    import jax
+
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        print(f"JAX cannot start the accelerator that it was told to take; the CPU runs this. ({error})")
+        jax.config.update("jax_platforms", "cpu")
+        devices = jax.devices()
+    found = []
+    for device in devices:
+        version = str(getattr(device, "compute_capability", "")).split(".")  # "8.0" of NVIDIA, "gfx90a" of AMD
+        capability = (int(version[0]), int(version[1])) if len(version) == 2 else None
+        kind = device.platform.upper() if device.platform in ("cpu", "tpu") else "GPU"
+        found.append(Chip(kind, device.device_kind, capability))
+    return found
+
+
+def _tensorflow_chips() -> list[Chip]:
+    """The GPUs that TensorFlow sees. TPUs run on JAX in this course."""
     import tensorflow as tf
 
-    kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    return next(kind for kind in ("TPU", "GPU", "CPU") if kind in kinds)
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return [Chip("GPU", found.get("device_name", "GPU"), found.get("compute_capability")) for found in details]
+
+
+def find_device(backend: str) -> Device:
+    """What `chips` finds, with settings; without an accelerator those of a CPU, never an error.
+
+    Raises ValueError for an unknown COURSE_DTYPE_POLICY.
+    """
+    found = chips(backend)
+    wanted = os.environ.get("COURSE_DTYPE_POLICY")
+    if wanted and wanted not in DTYPE_POLICIES:
+        raise ValueError(f"COURSE_DTYPE_POLICY is {wanted!r}; the course knows {', '.join(DTYPE_POLICIES)}.")
+    accelerated = found[0].kind != "CPU"
+    return Device(
+        found[0].kind,
+        found[0].name,
+        len(found),
+        dtype_policy=wanted or dtype_policy(found[0]),
+        batch_size=256 if accelerated else 32,
+        steps_per_execution=8 if accelerated else 1,
+        compiles=accelerated or backend == "jax",  # Keras leaves XLA out with TensorFlow on a CPU alone
+    )
+
+
+def dtype_policy(chip: Chip) -> str:
+    """Keras's policy for a chip; "mixed" computes in 16 bits and keeps the weights in float32.
+
+    bfloat16 where the chip has it (TPUs; NVIDIA from compute capability 8.0, as its CUDA guide says); float16, whose
+    small gradients need loss scaling, on 7.x with its float16 matrix units (T4: 7.5); float32 on all others.
+    """
+    if chip.kind == "TPU" or (chip.capability or (0, 0)) >= (8, 0):
+        return "mixed_bfloat16"
+    return "mixed_float16" if (chip.capability or (0, 0)) >= (7, 0) else "float32"
+
+
+def keep_compiled_programs(folder: Path) -> None:
+    """Let JAX store what XLA compiles (what took over a second) in a folder, and find it there the next time."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def environment(session: Session) -> dict[str, str]:
@@ -188,7 +283,8 @@ def environment(session: Session) -> dict[str, str]:
     return {
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        "backend": f"{session.backend} on {session.device}",
+        "backend": session.backend,
+        "device": str(session.device),
         **{package: version_of(package) or "not installed" for package in packages},
     }
 
@@ -197,10 +293,12 @@ def artifact_key(inputs: dict, sources: list[Path]) -> str:
     """Hash (64 hex digits) of all that decides a result.
 
     `inputs` are values that JSON can hold (parameters, hashes of data); `sources` are the
-    helper files that make the result. Backend and library versions are added here.
+    helper files that make the result. Backend, library versions and a dtype policy other than float32 are added here.
     """
     versions = {package: version_of(package) for package in KEY_PACKAGES}
     facts = {"inputs": inputs, "versions": versions, "backend": choose_backend()}
+    if "keras" in sys.modules and (policy := sys.modules["keras"].config.dtype_policy().name) != "float32":
+        facts["dtype_policy"] = policy
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for source in sources:
         digest.update(source.read_bytes())

@@ -42,6 +42,13 @@ def test_lengths_come_from_the_buckets_and_longer_texts_keep_theirs():
     assert found == expected[keras.backend.backend()]
 
 
+def test_lengths_are_few_where_xla_compiles_each(monkeypatch):
+    for compiles, lengths in [(True, {16, 32, 64, 128}), (False, {8, 16, 24, 32, 40, 48, 56, 64, 96, 128})]:
+        device = replace(runtime.find_device("jax"), compiles=compiles)
+        monkeypatch.setattr(runtime, "find_device", lambda backend, device=device: device)
+        assert {finetuning.padded_length(n) for n in range(1, 129)} == lengths
+
+
 def test_each_epoch_holds_each_text_once_with_its_label(many_ids):
     labels = np.arange(len(many_ids))
     batches = LengthGroupedBatches(many_ids, labels, batch_size=16, seed=1, epoch=2)
@@ -187,6 +194,66 @@ def test_training_ends_with_the_best_weights_not_the_last(tiny_classifier):
     assert abs(best["validation_loss"] - last) > 0.02  # or else this test would prove nothing
     loss = -np.log(finetuning.predict_proba(tiny_classifier, texts)[np.arange(40), labels]).mean()
     assert loss == pytest.approx(best["validation_loss"], rel=1e-3)
+
+
+@pytest.fixture
+def accelerated(monkeypatch):
+    """The settings of an accelerator, on what runs here."""
+    device = replace(finetuning.this_device(), batch_size=256, steps_per_execution=8)
+    monkeypatch.setattr(runtime, "find_device", lambda backend: device)
+
+
+def test_several_steps_at_once_end_with_the_same_weights(accelerated, monkeypatch, capsys):
+    monkeypatch.setattr(finetuning, "steps_at_once", lambda steps: 5)  # 12 steps an epoch: 5, 5 and 2
+    calls = []
+    together = make_tiny_classifier()
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: calls.append(batch))
+    train(together, callbacks=[count])
+    assert len(calls) == 3 * 3 and "36/36" in capsys.readouterr().out
+    monkeypatch.setattr(finetuning, "steps_at_once", lambda steps: 1)
+    one_by_one = make_tiny_classifier()
+    train(one_by_one)
+    for one, other in zip(*(finetuning.values_of(c.model.variables) for c in (together, one_by_one)), strict=True):
+        assert np.allclose(one, other, atol=1e-6)
+
+
+def test_callbacks_are_called_sixteen_times_an_epoch_or_more(accelerated):
+    assert [finetuning.steps_at_once(steps) for steps in (1, 16, 47, 128, 1000)] == [1, 1, 2, 8, 8]
+
+
+def test_the_device_decides_the_batches_of_predictions(tiny_classifier, accelerated, monkeypatch):
+    sizes, made = [], finetuning.logits_of
+    spy = lambda model, batches: sizes.extend(map(len, batches.batches)) or made(model, batches)  # noqa: E731
+    monkeypatch.setattr(finetuning, "logits_of", spy)
+    finetuning.predict_proba(tiny_classifier, make_tiny_reviews(300)[0])
+    finetuning.mean_features(tiny_classifier, make_tiny_reviews(300)[0])
+    assert sizes == [256, 44, 256, 44]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_it_learns_in_16_bits_and_resumes(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    try:
+        through, halves = make_tiny_classifier(), make_tiny_classifier()
+        recipe = replace(TINY, epochs=12, learning_rate=1e-2, patience=12)
+        history = train(through, recipe)
+        stop = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: stopper(tmp_path))
+        with pytest.raises(KeyboardInterrupt):
+            train(halves, recipe, tmp_path, [stop])
+        train(halves, recipe, tmp_path)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert through.backbone.compute_dtype == policy.removeprefix("mixed_")
+    assert isinstance(through.model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
+    assert history["validation_accuracy"].max() > 0.85
+    weights = [finetuning.values_of(classifier.model.variables) for classifier in (through, halves)]
+    assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
+
+
+def stopper(folder):
+    """Stops a training that has a checkpoint already."""
+    if (folder / "last.npz").exists():
+        raise KeyboardInterrupt
 
 
 def test_the_better_epoch_has_more_right_answers_then_the_lower_loss():

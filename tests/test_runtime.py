@@ -8,6 +8,8 @@ import pytest
 
 from helpers import runtime
 
+CPU = runtime.Device("CPU", "x86_64", 1, "float32", batch_size=32, steps_per_execution=1, compiles=False)
+
 
 def in_new_process(code: str, **variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(
@@ -23,7 +25,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_a_claim_that_holds_is_printed_and_one_that_does_not_raises(capsys):
-    session = runtime.Session(backend="jax", device="CPU", seed=0)
+    session = runtime.Session(backend="jax", device=CPU, seed=0)
     session.claim("two is more than one", 2 > 1)
     assert capsys.readouterr().out == "✓ two is more than one\n"
     with pytest.raises(AssertionError, match="does not hold here: one is more than two"):
@@ -31,9 +33,9 @@ def test_a_claim_that_holds_is_printed_and_one_that_does_not_raises(capsys):
 
 
 def test_a_tensorflow_step_is_skipped_in_one_line_on_jax(capsys):
-    assert runtime.Session("tensorflow", "CPU", 0).has_tensorflow("the export")
+    assert runtime.Session("tensorflow", CPU, 0).has_tensorflow("the export")
     assert capsys.readouterr().out == ""
-    assert not runtime.Session("jax", "TPU", 0).has_tensorflow("the export")
+    assert not runtime.Session("jax", CPU, 0).has_tensorflow("the export")
     assert capsys.readouterr().out.count("\n") == 1
 
 
@@ -82,6 +84,124 @@ def test_environment_names_every_package_that_decides_a_result():
     facts = runtime.environment(runtime.start())
     assert facts["keras"] == runtime.version_of("keras")
     assert set(runtime.KEY_PACKAGES) <= set(facts)
+
+
+# ---- device
+
+
+def with_chips(monkeypatch, *chips):
+    """As if every backend saw these chips."""
+    monkeypatch.delenv("COURSE_DTYPE_POLICY", raising=False)
+    monkeypatch.setattr(runtime, "chips", lambda backend: chips)
+
+
+@pytest.mark.parametrize(
+    ("chip", "policy"),
+    [
+        (("CPU", "x86_64"), "float32"),
+        (("GPU", "Tesla P100", (6, 0)), "float32"),
+        (("GPU", "Tesla T4", (7, 5)), "mixed_float16"),
+        (("GPU", "A100", (8, 0)), "mixed_bfloat16"),
+        (("GPU", "H100", (9, 0)), "mixed_bfloat16"),
+        (("GPU", "of another maker", None), "float32"),
+        (("TPU", "TPU v5 lite", None), "mixed_bfloat16"),
+    ],
+)
+def test_the_policy_is_what_the_chip_computes_well(chip, policy, monkeypatch):
+    with_chips(monkeypatch, runtime.Chip(*chip))
+    assert runtime.find_device("jax").dtype_policy == runtime.find_device("tensorflow").dtype_policy == policy
+
+
+def test_an_accelerator_is_named_and_gets_larger_batches(monkeypatch):
+    with_chips(monkeypatch, *[runtime.Chip("TPU", "TPU v5 lite")] * 4)
+    tpu = runtime.find_device("jax")
+    assert str(tpu) == "4 x TPU v5 lite (TPU); mixed_bfloat16, predictions in batches of 256"
+    assert (tpu.count, tpu.steps_per_execution, tpu.compiles) == (4, 8, True)
+    with_chips(monkeypatch, runtime.Chip("CPU", "x86_64"))
+    assert runtime.find_device("tensorflow") == CPU and "no accelerator found" in str(CPU)
+    assert runtime.find_device("jax").compiles
+
+
+def test_the_policy_can_be_set_from_outside(monkeypatch):
+    with_chips(monkeypatch, runtime.Chip("GPU", "A100", (8, 0)))
+    monkeypatch.setenv("COURSE_DTYPE_POLICY", "float32")
+    assert runtime.find_device("jax").dtype_policy == "float32"
+    monkeypatch.setenv("COURSE_DTYPE_POLICY", "float8")
+    with pytest.raises(ValueError, match="'float8'; the course knows float32, mixed_bfloat16, mixed_float16"):
+        runtime.find_device("jax")
+
+
+class FakeJaxDevice:
+    def __init__(self, platform, device_kind, capability=None):
+        self.platform, self.device_kind = platform, device_kind
+        if capability:
+            self.compute_capability = capability
+
+
+def test_jax_devices_become_chips(monkeypatch):
+    import jax
+
+    devices = [
+        FakeJaxDevice("cpu", "cpu"),
+        FakeJaxDevice("gpu", "Tesla T4", "7.5"),
+        FakeJaxDevice("rocm", "MI", "gfx90a"),
+    ]
+    monkeypatch.setattr(jax, "devices", lambda: devices)
+    assert runtime.chips.__wrapped__("jax") == (("GPU", "Tesla T4", (7, 5)), ("GPU", "MI", None))
+    monkeypatch.setattr(jax, "devices", lambda: devices[:1])
+    assert [chip.kind for chip in runtime.chips.__wrapped__("jax")] == ["CPU"]
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_gpus_become_chips(monkeypatch):
+    import tensorflow as tf
+
+    details = {"T4": {"device_name": "Tesla T4", "compute_capability": (7, 5)}, "other": {}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
+    assert runtime.chips.__wrapped__("tensorflow") == (("GPU", "Tesla T4", (7, 5)), ("GPU", "GPU", None))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert [chip.kind for chip in runtime.chips.__wrapped__("tensorflow")] == ["CPU"]
+
+
+def test_an_absent_accelerator_is_a_word_and_not_an_error():
+    code = "from helpers import runtime; print(runtime.start().device.kind)"
+    result = in_new_process(code, KERAS_BACKEND="jax", JAX_PLATFORMS="tpu")
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "the CPU runs this" in result.stdout and result.stdout.split()[-1] == "CPU"
+
+
+def test_start_applies_the_policy_and_says_so(monkeypatch):
+    import keras
+
+    monkeypatch.setenv("COURSE_DTYPE_POLICY", "mixed_bfloat16")
+    try:
+        facts = runtime.environment(runtime.start())
+        assert keras.config.dtype_policy().name == "mixed_bfloat16" and "mixed_bfloat16" in facts["device"]
+        in_16_bits = runtime.artifact_key({}, [])
+    finally:
+        monkeypatch.delenv("COURSE_DTYPE_POLICY")
+        runtime.start()
+    assert keras.config.dtype_policy().name == "float32" and runtime.artifact_key({}, []) != in_16_bits
+
+
+def test_compiled_programs_are_kept_where_jax_runs_an_accelerator(tmp_path):
+    """A second process must find them; here on a CPU, with a small program, so the threshold of a second goes."""
+    code = """
+import jax
+from helpers import runtime
+runtime.chips = lambda backend: (runtime.Chip("GPU", "A100", (8, 0)),)
+runtime.start()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+print(jax.jit(lambda x: x + 1)(1))
+"""
+    in_new_process(code, KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path))
+    assert list((tmp_path / "jax").iterdir())
+    in_new_process(code.replace('"GPU"', '"CPU"'), KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path / "other"))
+    assert not (tmp_path / "other" / "jax").exists()
+
+
+# ---- artifacts
 
 
 def make_counter():
