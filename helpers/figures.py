@@ -32,7 +32,8 @@ def show(figure, alt: str) -> None:
         raise ValueError("Say in a sentence what the figure shows: its alt text is all that some readers get.")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
-    display(Image(buffer.getvalue(), alt=alt), metadata={"image/png": {"alt": alt}})
+    # Not Image(alt=...): Colab has IPython 7, which does not know it.
+    display(Image(buffer.getvalue()), metadata={"image/png": {"alt": alt}})
     print(textwrap.fill(f"Figure: {alt}", 100))
 
 

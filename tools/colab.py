@@ -107,7 +107,11 @@ def main(arguments: list[str] | None = None) -> int:
     # As Colab's own environment: none of this one's paths, backend or folders.
     unset = ("PYTHONPATH", "KERAS_BACKEND", "COURSE_ARTIFACTS", "COURSE_CACHE")
     variables = {name: value for name, value in os.environ.items() if name not in unset}
-    variables |= {"COLAB_RELEASE_TAG": "stand-in", **address_on_this_machine(folder / "origin.git")}
+    variables |= {
+        "COLAB_RELEASE_TAG": "stand-in",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        **address_on_this_machine(folder / "origin.git"),
+    }
     before = versions(interpreter)
     print(f"{options.runtime}: {len(before)} packages; {(time.monotonic() - started) / 60:.1f} min", flush=True)
     run_cell(interpreter, folder / "content", variables)
