@@ -174,6 +174,7 @@ def test_an_absent_accelerator_is_a_word_and_not_an_error():
 def test_start_applies_the_policy_and_says_so(monkeypatch):
     import keras
 
+    with_chips(monkeypatch, runtime.Chip("CPU", "x86_64"))
     monkeypatch.setenv("COURSE_DTYPE_POLICY", "mixed_bfloat16")
     try:
         facts = runtime.environment(runtime.start())

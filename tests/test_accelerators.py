@@ -1,0 +1,126 @@
+"""The stand-ins for Colab and the GPU benchmark, without a network and without a GPU."""
+
+import argparse
+import re
+from types import SimpleNamespace
+
+import course
+import gpu
+import jupytext
+import pytest
+
+import colab
+from helpers import runtime
+
+pytestmark = pytest.mark.repository
+
+LISTS = {path.stem: path.read_text(encoding="utf-8") for path in (runtime.COURSE / "colab").glob("*.txt")}
+
+
+def pins(text):
+    return dict(re.findall(r"^([\w.-]+)==(\S+)$", text, flags=re.M))
+
+
+# ---- Colab
+
+
+def test_each_stand_in_pins_all_it_installs():
+    assert set(LISTS) == set(colab.LESSONS)
+    for text in LISTS.values():
+        lines = [line for line in text.splitlines() if line and not line.startswith("#") and line != "-r jax.txt"]
+        assert len(lines) == len(pins(text)), [line for line in lines if "==" not in line]
+    assert "-r jax.txt" in LISTS["tensorflow"] and not pins(LISTS["tensorflow"]).keys() & pins(LISTS["jax"]).keys()
+
+
+def test_the_stand_in_for_the_tpu_runtime_has_no_tensorflow():
+    names = {name.lower().replace("_", "-") for name in pins(LISTS["jax"])}
+    assert not names & {*course.TENSORFLOW_FAMILY, "keras-hub", "keras-nlp", "spacy-lookups-data", "ftfy"}
+    assert pins(LISTS["jax"])["jax"] == "0.7.2" and pins(LISTS["tensorflow"])["tensorflow"] == "2.20.0"
+
+
+def test_another_python_is_refused_before_anything_is_installed(monkeypatch, capsys):
+    answers = SimpleNamespace(stdout="Python 3.12.1\n")
+    monkeypatch.setattr(colab.subprocess, "run", lambda *command, **options: answers)
+    monkeypatch.setattr(colab.shutil, "which", lambda name: name)
+    with pytest.raises(SystemExit, match=r"Colab has Python 3.13; found Python 3.12.1. Name one: --python"):
+        colab.main(["jax"])
+    answers.stdout = "Python 3.13.0\n"
+    monkeypatch.setenv("PYTHON", "from_outside")
+    assert colab.find_python("named") == "named" and colab.find_python(None) == "from_outside"
+    monkeypatch.setattr(colab.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match="found none"):
+        colab.find_python(None)
+
+
+def test_what_the_cell_changes_is_found():
+    before, after = (
+        {"keras": "3.13.2", "numpy": "2.2.6", "gone": "1"},
+        {"keras": "3.15.1", "numpy": "2.2.6", "ftfy": "6"},
+    )
+    assert colab.differences(before, after) == {"keras": ("3.13.2", "3.15.1"), "ftfy": ("-", "6"), "gone": ("1", "-")}
+
+
+def test_git_finds_the_commit_here_at_the_badges_address(tmp_path, monkeypatch):
+    """The clone command of the cell, as it is, with the variables that the tool sets."""
+    made = tmp_path / "made"
+    colab.subprocess.run(["git", "init", "-q", str(made)], check=True)
+    commit = ["-c", "user.name=a", "-c", "user.email=b", "commit", "-q", "--allow-empty", "-m", "only"]
+    colab.subprocess.run(["git", "-C", str(made), *commit], check=True)
+    monkeypatch.setattr(colab, "COURSE", made)
+    for name, value in colab.address_on_this_machine(tmp_path / "origin.git").items():
+        monkeypatch.setenv(name, value)
+    facts = colab.bootstrap.facts()
+    clone = ["git", "clone", "-q", "--depth=1", "--branch", facts["tag"], f"https://github.com/{facts['repository']}"]
+    colab.subprocess.run([*clone, str(tmp_path / "course")], check=True, capture_output=True)
+    assert (tmp_path / "course" / ".git").is_dir()
+
+
+# ---- GPU
+
+
+def test_operations_of_bert_base():
+    """By hand: a matrix product of (n, a) and (a, b) is 2 n a b operations; six a layer, two in attention."""
+    n, d, f = 128, 768, 3072
+    forward = 12 * (4 * 2 * n * d * d + 2 * 2 * n * d * f + 2 * 2 * n * n * d)
+    assert gpu.training_flops(n, *gpu.SHAPES["full"]) == 3 * forward
+    # Kaplan et al. (2020): about 6 operations a parameter and token, embeddings left out; attention comes on top.
+    assert gpu.training_flops(n, *gpu.SHAPES["full"]) / (6 * 85e6 * n) == pytest.approx(1, abs=0.04)
+
+
+def test_a_share_is_of_the_higher_matrix_rate():
+    results = {"bert": {"matrix_flops": 100.0, "128": {"flops": 40.0}}, "transformers": {"matrix_flops": 80.0}}
+    assert gpu.with_shares(results)["bert"]["128"]["share_of_matrix_rate"] == 0.4
+    results["transformers"]["matrix_flops"] = 160.0
+    assert gpu.with_shares(results)["bert"]["128"]["share_of_matrix_rate"] == 0.25
+    assert gpu.with_shares({"tests": {"left_out": "not installed: pytest"}}) == {
+        "tests": {"left_out": "not installed: pytest"}
+    }
+
+
+def test_a_part_that_cannot_run_is_a_word(monkeypatch):
+    options = argparse.Namespace(tiny=True, weights=None)
+    monkeypatch.setitem(gpu.NEEDS, "bert", ["jax", "no_such_package"])
+    assert gpu.run_part("bert", options) == {"left_out": "not installed: no_such_package"}
+    monkeypatch.setitem(gpu.NEEDS, "bert", [])
+    monkeypatch.setitem(gpu.MINUTES, "bert", 0)
+    assert gpu.run_part("bert", options) == {"left_out": "took more than 0 minutes"}
+    with pytest.raises(SystemExit):
+        gpu.main(["brt"])
+
+
+def test_the_fastest_of_three_rounds_counts(monkeypatch):
+    clock = iter([0, 40, 100, 110, 200, 230])
+    monkeypatch.setattr(gpu.time, "perf_counter", lambda: next(clock))
+    rounds = []
+    assert gpu.seconds_a_step(rounds.append, steps=10) == 1.0 and rounds == [10] * 4
+
+
+@pytest.mark.parametrize("name", gpu.LESSONS)
+def test_cells_are_read_as_jupytext_reads_them(name):
+    path = runtime.COURSE / "notebooks" / "text" / f"{name}.py"
+    expected = [
+        (cell.source, "parameters" in cell.metadata.get("tags", []))
+        for cell in jupytext.read(path, fmt="py:percent").cells
+        if cell.cell_type == "code"
+    ]
+    assert [(body.strip(), knobs) for body, knobs in gpu.code_cells(path.read_text(encoding="utf-8"))] == expected
