@@ -10,6 +10,7 @@ from pathlib import Path
 COURSE = Path(__file__).resolve().parents[1]
 CELL = """\
 # In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -18,7 +19,8 @@ import sys
 if "COLAB_RELEASE_TAG" in os.environ:
     if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
         packages = ["keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
-        packages += ["onnx=={onnx}", "onnxruntime=={onnxruntime}", "tf2onnx=={tf2onnx}"]
+        packages += ["onnx<={onnx}", "onnxruntime=={onnxruntime}", "tf2onnx=={tf2onnx}"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
     else:  # the TPU runtime has JAX and no TensorFlow
         packages = ["--no-deps", "keras=={keras}", "keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
         os.environ["KERAS_BACKEND"] = "jax"
@@ -29,7 +31,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
         subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
     sys.path.insert(0, folder)
 """
-PACKAGES = re.findall(r"==\{([\w-]+)\}", CELL)  # what the cell installs, in the locked versions
+PACKAGES = re.findall(r"=\{([\w-]+)\}", CELL)  # what the cell installs, in the locked versions
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{lesson}.ipynb)"
@@ -58,19 +60,26 @@ def badge(lesson: str) -> str:
     return BADGE.format(lesson=lesson, **{k: v for k, v in facts().items() if k in ("repository", "tag")})
 
 
+def address_of(path: Path) -> str:
+    """What a badge names: the lesson, or the exercise, for its solution too."""
+    return path.stem if path.relative_to(COURSE).parts[1] in ("text", path.name) else f"exercises/{path.stem}"
+
+
 def main() -> None:
-    """Write badge and cell into each lesson, twin and notebook alike; outputs stay as they are."""
-    for path in sorted((COURSE / "notebooks" / "text").glob("*.py")):
-        text = re.sub(BADGE_PATTERN, lambda _, path=path: badge(path.stem), path.read_text(encoding="utf-8"), count=1)
+    """Write badge and cell into each lesson, exercise and solution, twins and notebooks alike; outputs stay as they are."""
+    notebooks = COURSE / "notebooks"
+    for path in sorted(notebooks.rglob("text/*.py")):
+        text = re.sub(
+            BADGE_PATTERN, lambda _, path=path: badge(address_of(path)), path.read_text(encoding="utf-8"), count=1
+        )
         text = re.sub(CELL_PATTERN, lambda _: cell() + "\n", text, count=1, flags=re.S)
         path.write_text(text, encoding="utf-8")
-        notebook = path.parents[1] / f"{path.stem}.ipynb"
-        if notebook.is_file():
-            content = json.loads(notebook.read_text(encoding="utf-8"))
-            head = re.sub(BADGE_PATTERN, badge(path.stem), "".join(content["cells"][0]["source"]), count=1)
-            for number, source in enumerate((head, cell())):
-                content["cells"][number]["source"] = source.splitlines(keepends=True)
-            notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for path in sorted(notebooks.rglob("*.ipynb")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        head = re.sub(BADGE_PATTERN, badge(address_of(path)), "".join(content["cells"][0]["source"]), count=1)
+        for number, source in enumerate((head, cell())):
+            content["cells"][number]["source"] = source.splitlines(keepends=True)
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
