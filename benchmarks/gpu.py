@@ -47,7 +47,7 @@ NEEDS = {
     "lessons": ["jax", "keras", "keras_hub", "optree", "pandas", "sklearn", "matplotlib", "tokenizers", "safetensors", "ftfy"],
     "tests": ["jax", "keras", "keras_hub", "optree", "pytest", "pandas", "sklearn"],
 }  # fmt: skip
-MINUTES = {"bert": 4, "transformers": 4, "lessons": 8, "tests": 9}  # at most
+MINUTES = {"bert": 4, "transformers": 4, "lessons": 8, "tests": 9}  # at most; a CPU, with --tiny, gets thrice as many
 CARRIED = ["keras", "keras-hub", "optree", "ftfy", "wcwidth"]
 CARRIED_BYTES = 64 * 2**20
 
@@ -83,61 +83,79 @@ def rates(size: str, length: int, seconds: float) -> dict:
 # ---- parts, each in its own process
 
 
-def bert(size: str, weights: str | None) -> dict:
-    """BERT-base in Keras on JAX by the course's own code: mixed_bfloat16, AdamW, dropout, clipping."""
+def matrix_flops(size: str) -> float:
+    """Operations a second of a large bfloat16 matrix product in JAX."""
     import jax
-    import keras
-    import keras_hub
-    import numpy as np
 
-    from helpers import finetuning, models, runtime
-
-    os.environ["COURSE_DTYPE_POLICY"] = "mixed_bfloat16"
-    course = runtime.start()
     side = MATRIX[size]
     a = jax.random.normal(jax.random.key(0), (side, side), "bfloat16")
-    product = jax.jit(lambda x: x @ a)
+    product = jax.jit(lambda x, y: x @ y)
 
     def multiply(steps):
-        x = a
         for _ in range(steps):
-            x = product(a)
-        x.block_until_ready()
+            result = product(a, a)
+        result.block_until_ready()
 
-    result = {"device": f"{course.device.count} x {course.device.name}", "policy": course.device.dtype_policy}
-    result["matrix_flops"] = 2.0 * side**3 / seconds_a_step(multiply, STEPS[size])
+    return 2.0 * side**3 / seconds_a_step(multiply, STEPS[size])
+
+
+def keras_bert(size: str, steps_per_execution: int):
+    """A Keras classifier with random weights on BERT's architecture, compiled as `finetuning.fine_tune` compiles it."""
+    import keras
+    import keras_hub
+
+    from helpers import finetuning, models
+
     layers, width, heads, feed_forward = SHAPES[size]
     backbone = keras_hub.models.BertBackbone(
         VOCABULARY, layers, heads, width, feed_forward, dropout=0.1, max_sequence_length=512
     )
     classifier = models.with_head(backbone, tokenizer=None, num_classes=2)
-    result["parameters"] = models.parameter_count(backbone)
     optimizer = finetuning.make_optimizer(finetuning.Recipe(), 1000, classifier.model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    classifier.model.compile(optimizer, loss, steps_per_execution=course.device.steps_per_execution)
+    classifier.model.compile(optimizer, loss, steps_per_execution=steps_per_execution)
+    return classifier
+
+
+def same_batch(texts: int, length: int, steps: int):
+    """A Keras data set of one batch, `steps` times: random ids, no padding."""
+    import keras
+    import numpy as np
+
+    ids = np.random.default_rng(0).integers(1000, VOCABULARY, size=(texts, length), dtype="int32")
+    inputs = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": np.ones_like(ids)}
+    batch = inputs, np.arange(texts, dtype="int32") % 2
+
+    class SameBatch(keras.utils.PyDataset):
+        """What Keras's `fit` reads."""
+
+        def __len__(self):
+            return steps
+
+        def __getitem__(self, index):
+            return batch
+
+    return SameBatch()
+
+
+def bert(size: str, weights: str | None) -> dict:
+    """BERT-base in Keras on JAX by the course's own code: mixed_bfloat16, AdamW, dropout, clipping."""
+    from helpers import models, runtime
+
+    os.environ["COURSE_DTYPE_POLICY"] = "mixed_bfloat16"
+    device = runtime.start().device
+    result = {"device": f"{device.count} x {device.name}", "matrix_flops": matrix_flops(size)}
+    classifier = keras_bert(size, device.steps_per_execution)
+    result |= {
+        "policy": classifier.backbone.dtype_policy.name,
+        "parameters": models.parameter_count(classifier.backbone),
+    }
     for length, texts in BATCHES[size].items():
-        ids = np.random.default_rng(0).integers(1000, VOCABULARY, size=(texts, length), dtype="int32")
-        inputs = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": np.ones_like(ids)}
 
-        class Batches(keras.utils.PyDataset):
-            """The same batch over and over."""
+        def train(steps, length=length, texts=texts):
+            classifier.model.fit(same_batch(texts, length, steps), shuffle=False, verbose=0)
 
-            def __init__(self, steps, batch):
-                super().__init__()
-                self.steps, self.batch = steps, batch
-
-            def __len__(self):
-                return self.steps
-
-            def __getitem__(self, index):
-                return self.batch
-
-        batch = (inputs, np.arange(texts, dtype="int32") % 2)
-        seconds = seconds_a_step(
-            lambda steps, batch=batch: classifier.model.fit(Batches(steps, batch), shuffle=False, verbose=0),
-            STEPS[size],
-        )
-        result[str(length)] = rates(size, length, seconds)
+        result[str(length)] = rates(size, length, seconds_a_step(train, STEPS[size]))
     return result
 
 
@@ -232,7 +250,7 @@ def lessons(size: str, weights: str | None) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["COURSE_ARTIFACTS"] = folder
         result |= {name: run_lesson(name, parameters) for name in LESSONS}
-    return result | {"device": str(runtime.find_device("jax"))}
+    return result | {"device": str(runtime.find_device(os.environ["KERAS_BACKEND"]))}
 
 
 def tests(size: str, weights: str | None) -> dict:
@@ -264,11 +282,11 @@ def run_part(name: str, options: argparse.Namespace) -> dict:
         return {"left_out": f"not installed: {', '.join(missing)}"}
     command = [sys.executable, __file__, name, "--in-this-process"] + ["--tiny"] * options.tiny
     command += ["--weights", options.weights] * bool(options.weights)
-    started = time.perf_counter()
+    minutes, started = MINUTES[name] * (3 if options.tiny else 1), time.perf_counter()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES[name])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60 * minutes)
     except subprocess.TimeoutExpired:
-        return {"left_out": f"took more than {MINUTES[name]} minutes"}
+        return {"failed": f"took more than {minutes} minutes"}
     if done.returncode or "RESULT" not in done.stdout:
         return {"failed": done.stderr.strip().splitlines()[-5:], "exit_code": done.returncode}
     return json.loads(done.stdout.rsplit("RESULT", 1)[1]) | {"minutes": (time.perf_counter() - started) / 60}
