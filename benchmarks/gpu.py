@@ -177,9 +177,9 @@ def transformers(size: str, weights: str | None) -> dict:
     result = {"device": torch.cuda.get_device_name() if device == "cuda" else "cpu"}
     result["matrix_flops"] = 2.0 * MATRIX[size] ** 3 / seconds_a_step(multiply, STEPS[size])
     layers, width, heads, feed_forward = SHAPES[size]
-    config = BertConfig(
-        VOCABULARY, width, layers, heads, feed_forward, num_labels=2, max_position_embeddings=512
-    )  # its dropout is 0.1, too
+    shape = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
+    shape |= {"intermediate_size": feed_forward, "vocab_size": VOCABULARY, "max_position_embeddings": 512}
+    config = BertConfig(**shape, num_labels=2)  # its dropout is 0.1, too
     model = BertForSequenceClassification(config).to(device).train()
     result["parameters"] = sum(p.numel() for p in model.bert.parameters())
     compiled = torch.compile(model)
