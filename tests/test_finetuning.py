@@ -246,6 +246,8 @@ def test_it_learns_in_16_bits_and_resumes(policy, tmp_path):
     assert through.backbone.compute_dtype == policy.removeprefix("mixed_")
     assert isinstance(through.model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
     assert history["validation_accuracy"].max() > 0.85
+    stored, _ = finetuning.load_arrays(tmp_path / "last.npz")  # the loss scale is among the optimizer's variables
+    assert len(stored) == len([*halves.model.variables, *halves.model.optimizer.variables])
     weights = [finetuning.values_of(classifier.model.variables) for classifier in (through, halves)]
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
 

@@ -233,7 +233,7 @@ print(f"{evaluation.accuracy(test_y, answers['logistic regression']):.1%}")
 # %%
 keras.utils.set_random_seed(seed)
 backbone = keras_hub.models.ViTBackbone((8, 8, 1), patch_size=2, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128)
-vision = keras.Model(backbone.input, keras.layers.Dense(10, name="logits")(backbone.output[:, 0]))
+vision = keras.Model(backbone.input, keras.layers.Dense(10, dtype="float32", name="logits")(backbone.output[:, 0]))
 steps = vit_epochs * -(-len(train_x) // 32)
 rates = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=2e-3, warmup_steps=steps // 10)
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
