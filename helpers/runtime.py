@@ -21,7 +21,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -182,12 +182,14 @@ def settle_backend() -> str:
     return backend
 
 
-def start(seed: int = 42, profile: str = "small", source: str | Path | None = None) -> Session:
+def start(
+    seed: int = 42, profile: str = "small", source: str | Path | None = None, dtype_policy: str | None = None
+) -> Session:
     """Seed every random generator, set the device's dtype policy, and return the lesson's `Session`.
 
     `profile` is a name in PROFILES; `source` is "reviews", the path of a CSV file, the name of a
-    TensorFlow data set, or None: what the profile names. Errors as in `choose_backend`;
-    ValueError for an unknown profile.
+    TensorFlow data set, or None: what the profile names. `dtype_policy`: None takes the device's. Errors as in
+    `choose_backend` and `find_device`; ValueError for an unknown profile.
     """
     if profile not in PROFILES:
         raise ValueError(f"The profile is {profile!r}; the course knows {' and '.join(PROFILES)}.")
@@ -197,6 +199,7 @@ def start(seed: int = 42, profile: str = "small", source: str | Path | None = No
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on retracing names addresses in memory
     keras.utils.set_random_seed(seed)
     device = find_device(backend)
+    device = replace(device, dtype_policy=dtype_policy or device.dtype_policy)
     keras.config.set_dtype_policy(device.dtype_policy)
     if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon
         keep_compiled_programs(cache_folder() / "jax")

@@ -180,6 +180,8 @@ def test_start_applies_the_policy_and_says_so(monkeypatch):
         facts = runtime.environment(runtime.start())
         assert keras.config.dtype_policy().name == "mixed_bfloat16" and "mixed_bfloat16" in facts["device"]
         in_16_bits = runtime.artifact_key({}, [])
+        assert runtime.start(dtype_policy="float32").device.dtype_policy == "float32"  # a lesson may insist
+        assert keras.config.dtype_policy().name == "float32"
     finally:
         monkeypatch.delenv("COURSE_DTYPE_POLICY")
         runtime.start()
