@@ -4,6 +4,7 @@ Each point is trained once and stored (`results.complete`); a long training also
 checkpoint. Choices are made on the validation texts; the test texts are read once, for what is reported.
 """
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import results
 
 from helpers import corpus, data, evaluation, finetuning, models, pretraining, runtime
 from helpers.pretraining import Recipe, Size
 
 SEEDS = (42, 1, 2)
-LONG_STEPS = {"masked": 15_000, "causal": 5000, "denoising": 3000}
+LONG_STEPS = {"masked": 15_000, "causal": 4000, "denoising": 3000}
 EPOCHS = {50: 20, 200: 10, 1000: 4}  # labels a class -> epochs: few labels, more epochs
 RATES = (3e-4, 1e-3)
 PRETRAINED = runtime.COURSE / "data" / "pretrained"
@@ -123,9 +125,15 @@ def rounded(value):
 # ---- does it help?
 
 
+@functools.cache
+def all_topics(corpus_file: Path, split: str) -> pd.DataFrame:
+    """`corpus.topics`, read once in a process."""
+    return corpus.topics(corpus_file, split)
+
+
 def topic_texts(corpus_file: Path, labels_a_class: int, seed: int) -> dict:
     """Frames by split: so many training texts of each field, 700 validation texts, all test texts."""
-    frames = {split: corpus.topics(corpus_file, split) for split in corpus.SPLITS}
+    frames = {split: all_topics(corpus_file, split) for split in corpus.SPLITS}
     groups = frames["train"].groupby("label")
     frames["train"] = groups.sample(labels_a_class, random_state=seed).sample(frac=1, random_state=seed)
     frames["validation"] = frames["validation"].sample(700, random_state=0)
@@ -198,7 +206,7 @@ def minilm_features(further_tokens: int, corpus_file: Path) -> tuple[dict, list[
     """Features by text, and the curve of the further pre-training."""
     if further_tokens not in FEATURES:
         classifier, curve = further_minilm(further_tokens, corpus_file)
-        texts = set(corpus.topics(corpus_file, "test")["text"])
+        texts = set(all_topics(corpus_file, "test")["text"])
         for seed in SEEDS:
             texts |= set(topic_texts(corpus_file, max(EPOCHS), seed)["train"]["text"])
             texts |= {text for labels in EPOCHS for text in topic_texts(corpus_file, labels, seed)["train"]["text"]}

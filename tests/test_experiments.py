@@ -4,13 +4,17 @@ import json
 import sys
 from datetime import date
 
+import numpy as np
+import pandas as pd
 import pytest
+from conftest import SPECIAL, WORDS, make_tiny_reviews
 
-from helpers import runtime
+from helpers import corpus, pretraining, runtime
 
 sys.path.insert(0, str(runtime.COURSE / "experiments"))
 
 import fine_tuning
+import pretraining_runs
 import results
 
 STORED = sorted((runtime.COURSE / "data" / "results").glob("fine_tuning_*.json"))
@@ -90,3 +94,68 @@ def test_a_lesson_reads_stored_points_as_a_table():
     assert {"seed", "accuracy", "history", "minutes"} <= set(table.columns) and len(table) == 5
     with pytest.raises(FileNotFoundError, match=r"no nothing\.json in data/results\. `make experiments`"):
         runtime.experiment("nothing")
+
+
+# ---- pre-training
+
+PRETRAINING = sorted((runtime.COURSE / "data" / "results").glob("pretraining_*.json"))
+
+
+@pytest.mark.parametrize("path", PRETRAINING, ids=lambda path: path.stem)
+def test_a_stored_pretraining_says_how_it_came_about(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["circumstances"]["versions"]["keras"] and len(content["circumstances"]["inputs"]["corpus"]) == 64
+    configurations = [point["configuration"] for point in content["points"]]
+    assert configurations == pretraining_runs.EXPERIMENTS[path.stem.removeprefix("pretraining_")]
+    for point in content["points"]:
+        assert date.fromisoformat(point["date"]) and point["minutes"] >= 0
+        if "right" in point:
+            share = point["right"].count("1") / len(point["right"])
+            assert point["test_accuracy"] == pytest.approx(share, abs=1e-4) and set(point["right"]) == {"0", "1"}
+        else:
+            last = point["curve"][-1]
+            assert last["steps"] == point["configuration"]["steps"]
+            assert abs(last["validation_loss"] - point["validation"]["model"]) < 0.2  # fewer batches, the same text
+
+
+def test_stored_pretrainings_are_of_one_corpus_and_those_that_the_lesson_draws_are_there():
+    inputs = [json.loads(path.read_text(encoding="utf-8"))["circumstances"]["inputs"] for path in PRETRAINING]
+    assert all(one == inputs[0] for one in inputs)
+    lesson = (runtime.COURSE / "notebooks" / "text" / "05_pretraining.py").read_text(encoding="utf-8")
+    drawn = {f"pretraining_{name}" for name in pretraining_runs.EXPERIMENTS if f'"pretraining_{name}"' in lesson}
+    assert drawn | {"pretraining_long_masked", "pretraining_long_causal"} <= {path.stem for path in PRETRAINING}
+
+
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+def test_kept_weights_are_those_of_the_stored_long_training(objective):
+    point = runtime.experiment(f"pretraining_long_{objective}").iloc[0]
+    model, tokenizer = pretraining.load_pretrained(pretraining_runs.PRETRAINED / f"{objective}.npz")
+    assert model.count_params() == point["parameters"]
+    assert tokenizer.vocabulary_size() == model.output_shape[-1]
+
+
+def test_a_tiny_pretraining_is_stored_whole(artifacts, tmp_path, monkeypatch):
+    corpus.write_tokens(make_tiny_reviews(400)[0], SPECIAL + WORDS, tmp_path / "tokens")
+    tokens = dict.fromkeys(corpus.SPLITS, corpus.read_tokens(tmp_path / "tokens"))
+    monkeypatch.setattr(pretraining_runs, "PRETRAINED", tmp_path)
+    configuration = {"kind": "long", "objective": "masked", "steps": 10, "learning_rate": 1e-3, "seed": 1, "width": 32}
+    point = pretraining_runs.pretraining_point(configuration, tokens)
+    assert [row["steps"] for row in point["curve"]] == list(range(1, 11))
+    assert set(point["validation"]) == set(point["test"]) == {"model", "unigram", "neighbours"}
+    model, _ = pretraining.load_pretrained(tmp_path / "masked.npz")
+    assert model.count_params() == point["parameters"]
+    again = pretraining_runs.pretraining_point(configuration, tokens)  # from the checkpoint: nothing is trained
+    assert again["curve"] == point["curve"] and again["test"] == point["test"]
+
+
+def test_topic_texts_are_balanced_and_of_their_split(tmp_path, monkeypatch):
+    frames = {
+        split: pd.DataFrame({"text": [f"{split} {i}" for i in range(1400)], "label": np.arange(1400) % 7})
+        for split in corpus.SPLITS
+    }
+    monkeypatch.setattr(pretraining_runs, "all_topics", lambda path, split: frames[split])
+    drawn = pretraining_runs.topic_texts(tmp_path, 50, seed=1)
+    assert drawn["train"]["label"].value_counts().tolist() == [50] * 7 and len(drawn["validation"]) == 700
+    assert drawn["train"]["text"].str.startswith("train").all() and drawn["train"]["label"].iloc[:20].nunique() > 3
+    assert drawn["test"] is frames["test"]
+    assert set(pretraining_runs.topic_texts(tmp_path, 50, seed=2)["train"]["text"]) != set(drawn["train"]["text"])

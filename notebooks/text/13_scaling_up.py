@@ -18,6 +18,7 @@
 
 # %%
 # In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -26,7 +27,8 @@ import sys
 if "COLAB_RELEASE_TAG" in os.environ:
     if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
         packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        packages += ["onnx==1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
     else:  # the TPU runtime has JAX and no TensorFlow
         packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
         os.environ["KERAS_BACKEND"] = "jax"
@@ -128,7 +130,7 @@ course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32
 # %% tags=["nbval-ignore-output"]
 ends = {}
 policies = ["float32", "mixed_bfloat16", "mixed_float16"]
-for policy in policies if (course.backend, course.device) != ("jax", "CPU") else policies[:2]:
+for policy in policies if (course.backend, course.device.kind) != ("jax", "CPU") else policies[:2]:
     with scaling.precision(policy):
         model = scaling.tiny_model(pieces, seed)
     model.compile(keras.optimizers.AdamW(1e-3), loss)

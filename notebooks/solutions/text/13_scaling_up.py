@@ -8,6 +8,7 @@
 
 # %%
 # In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -16,7 +17,8 @@ import sys
 if "COLAB_RELEASE_TAG" in os.environ:
     if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
         packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        packages += ["onnx==1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
     else:  # the TPU runtime has JAX and no TensorFlow
         packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
         os.environ["KERAS_BACKEND"] = "jax"
