@@ -306,14 +306,27 @@ def learn_vocabulary(texts: Iterable[str], vocabulary_size: int = 8000, alphabet
     from tokenizers.trainers import WordPieceTrainer
 
     tokenizer = models.reference_tokenizer(SPECIAL)
-    trainer = WordPieceTrainer(
-        vocab_size=vocabulary_size, special_tokens=list(SPECIAL), limit_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    pieces = tokenizer.get_vocab()
-    if len(pieces) <= len(SPECIAL):
+    counts, letters = Counter(), Counter()
+    for text in texts:
+        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
+        counts.update(word for word, _ in words)
+    if not counts:
         raise CorpusError("There is no text to learn a vocabulary from.")
-    return [*SPECIAL, *sorted(set(pieces) - set(SPECIAL))]
+    for word, number in counts.items():
+        letters.update(dict.fromkeys(word, number))
+    kept = sorted(sorted(letters, key=lambda letter: (-letters[letter], letter))[:alphabet])
+    # Of equally frequent pairs the trainer joins the one with the lower numbers, and it numbers letters as it meets them,
+    # in another order in each process. Numbered beforehand, they give the same vocabulary each time.
+    numbered = [*SPECIAL, *kept, *(f"##{letter}" for letter in kept)]
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=numbered,
+        initial_alphabet=kept,
+        limit_alphabet=len(kept),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((f"{word} " * number for word, number in sorted(counts.items())), trainer)
+    return [*SPECIAL, *sorted(set(tokenizer.get_vocab()) - set(SPECIAL))]
 
 
 def vocabulary_fit(tokenizer, texts: Sequence[str]) -> dict[str, float]:

@@ -255,7 +255,7 @@ def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, 
             axes.axhline(loss, color="black", linestyle=style, label=baseline)
         axes.set(title=name, xlabel="training steps", ylabel="held-out loss (nats a target)")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="center right")  # between the baselines
     return figure
 
 

@@ -220,6 +220,14 @@ def test_a_learnt_vocabulary_fits_berts_tokenizer():
         corpus.learn_vocabulary(iter([]), 80)
 
 
+def test_ties_are_broken_alike_each_time():
+    """Words that all occur once: each join is a tie."""
+    random = np.random.default_rng(0)
+    texts = ["".join(random.choice(list("abcdefghijklmnop"), size=8)) for _ in range(300)]
+    found = {tuple(corpus.learn_vocabulary(iter(random.permutation(texts).tolist()), 120)) for _ in range(6)}
+    assert len(found) == 1 and len(next(iter(found))) == 120
+
+
 # ---- the artifact
 
 
