@@ -6,10 +6,11 @@
            --profile full: BERT-base on public data; wants an accelerator and a network
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
   experiments  make data/results/ anew: what needs many seeds or long training
+  bench    compare the course with what one would pick instead; over an hour, results in benchmarks/
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
   lab      open JupyterLab
   lint     check code and workflows
-  lock     make requirements.lock anew from pyproject.toml (needs uv)
+  lock     make both locks anew, from pyproject.toml and benchmarks/requirements.in (needs uv)
   doctor   say in plain words what is missing or does not fit, and its remedy
 
 `make COMMAND` calls the same. The environment gets the Python that runs this script.
@@ -27,6 +28,12 @@ from pathlib import Path
 COURSE = Path(__file__).resolve().parents[1]
 LOCK = COURSE / "requirements.lock"
 MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
+BENCH, BENCH_LOCK = COURSE / ".venv-bench", COURSE / "benchmarks" / "requirements.lock"
+# PyTorch without CUDA (Python 3.11, Linux, x86-64). Public indexes list for this system only builds with CUDA, 3 GB more,
+# so this one is taken where pip has been told of a place that holds it (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL).
+TORCH_WITHOUT_CUDA = (
+    "torch==2.13.0+cpu --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b\n"
+)
 PYTHONS = [(3, 11), (3, 12), (3, 13)]
 # What environment.yml gives to pip, too: one way to one environment. A test compares the two.
 PIP_LINES = ["--require-hashes", "-r requirements.lock"]
@@ -98,6 +105,40 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
     stamp_file.write_text(stamp)
 
 
+def cuda_packages(lock: str) -> set[str]:
+    """Names of the packages in a lock file that only a PyTorch built with CUDA needs."""
+    names = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    return {name for name in names if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
+
+
+def install(lock: str, environment: Path, **options) -> int:
+    """Install what a lock file's text names, and nothing else, into an environment; pip's exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "requirements.lock"
+        file.write_text(lock, encoding="utf-8")
+        pip = [str(python_of(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        return subprocess.call([*pip, "--no-deps", "--require-hashes", "-r", str(file)], cwd=COURSE, **options)
+
+
+def set_up_bench() -> None:
+    """Make the benchmarks' environment: the course's packages, and the contestants that the course does not use.
+
+    A PyTorch built with CUDA does not start without CUDA's packages, even where there is no GPU. Ends the program with
+    a remedy when pip fails.
+    """
+    set_up(BENCH)
+    lock = BENCH_LOCK.read_text(encoding="utf-8")
+    stamp, stamp_file = hashlib.sha256(lock.encode()).hexdigest(), BENCH / "contestants-made-from"
+    if stamp_file.is_file() and stamp_file.read_text() == stamp:
+        return
+    print(f"Adding PyTorch and Transformers to {BENCH.name}: up to 3 GB ...", flush=True)
+    if install(TORCH_WITHOUT_CUDA, BENCH, stderr=subprocess.DEVNULL) == 0:
+        lock = lock_without(lock, {"torch", *cuda_packages(lock)})
+    if install(lock, BENCH) or call("-c", "import torch, transformers", environment=BENCH):
+        sys.exit("pip could not install benchmarks/requirements.lock. Are the package index and 8 GB within reach?")
+    stamp_file.write_text(stamp)
+
+
 def setup() -> int:
     """Make the main environment."""
     set_up(MAIN)
@@ -114,6 +155,13 @@ def experiments() -> int:
     """Make the stored results anew; what is there and still right is kept."""
     set_up(MAIN)
     return call("experiments/run.py", *sys.argv[2:])
+
+
+def bench() -> int:
+    """Run the benchmarks; rounds that are stored and still right are kept."""
+    set_up_bench()
+    scripts = [f"benchmarks/{name}.py" for name in ("training", "preparing_data", "answering")]
+    return max(call(script, *sys.argv[2:], environment=BENCH) for script in scripts)
 
 
 def outputs() -> int:
@@ -175,13 +223,15 @@ def lint() -> int:
 
 
 def lock() -> int:
-    """Resolve pyproject.toml for Python 3.11-3.13 on all systems, with hashes, naming no host."""
+    """Resolve pyproject.toml and benchmarks/requirements.in for Python 3.11-3.13 on all systems, with hashes, naming no host."""
     uv = shutil.which("uv")
     if not uv:
         sys.exit("`make lock` needs uv: `pip install uv`.")
-    command = [uv, "pip", "compile", "pyproject.toml", "--group", "dev", "--universal", "--python-version", "3.11"]
-    command += ["--generate-hashes", "--no-annotate", "--no-emit-index-url", "--quiet", "--upgrade"]
-    return subprocess.call([*command, "--custom-compile-command", "make lock", "-o", LOCK.name], cwd=COURSE)
+    command = [uv, "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
+    command += ["--no-emit-index-url", "--quiet", "--upgrade", "--custom-compile-command", "make lock"]
+    course, contestants = ["pyproject.toml", "--group", "dev"], ["benchmarks/requirements.in", "-c", LOCK.name]
+    failed = subprocess.call([*command, *course, "-o", LOCK.name], cwd=COURSE)
+    return failed or subprocess.call([*command, *contestants, "-o", str(BENCH_LOCK.relative_to(COURSE))], cwd=COURSE)
 
 
 def doctor() -> int:
@@ -189,7 +239,7 @@ def doctor() -> int:
     return subprocess.call([sys.executable, str(COURSE / "tools" / "doctor.py")])
 
 
-COMMANDS = {c.__name__: c for c in (setup, run, test, experiments, outputs, lab, lint, lock, doctor)}
+COMMANDS = {c.__name__: c for c in (setup, run, test, experiments, bench, outputs, lab, lint, lock, doctor)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:

@@ -1,0 +1,321 @@
+"""The benchmarks' logic: medians and ratios with their spread, resuming, refusal of other circumstances. Nothing is timed."""
+
+import json
+import re
+
+import answering
+import contest
+import course
+import numpy as np
+import preparing_data
+import pytest
+import training
+
+from helpers import runtime
+
+BENCHMARKS = runtime.COURSE / "benchmarks"
+CONTESTS = [training.CONTEST, preparing_data.CONTEST, answering.CONTEST]
+PRESENT = {
+    "inputs": {"train": "a"},
+    "versions": {"keras": "3"},
+    "machine": {"cores": 2, "processor": "x", "system": "Linux", "bfloat16": False},
+}
+
+
+def rows(**seconds) -> list[dict]:
+    """Rounds: contestant -> its seconds in round 0, 1, ...; None: not measured."""
+    return [
+        {"contestant": name, "round": number, "date": "2026-01-02", "load": 0.1, "values": {"seconds": value}}
+        for name, numbers in seconds.items()
+        for number, value in enumerate(numbers)
+    ]
+
+
+def test_medians_stand_with_their_spread():
+    rounds = rows(a=[3.0, 1.0, 100.0], b=[None, None, 2.0])
+    assert contest.summary(rounds, "a", "seconds") == (3.0, 1.0, 100.0)
+    assert contest.summary(rounds, "b", "seconds") == (2.0, 2.0, 2.0)
+    assert contest.summary(rounds, "c", "seconds") is None and contest.summary(rounds, "a", "MB") is None
+    assert contest.shown((3.0, 1.0, 1234.5)) == "3.0 (1.0-1,234.5)" and contest.shown(None) == "-"
+
+
+def test_ratios_are_taken_within_a_round():
+    rounds = rows(slow=[10.0, 40.0, 60.0], fast=[1.0, 2.0, 20.0])
+    # 10, 20 and 3: their median is not the ratio of the medians, 40 / 2.
+    assert contest.ratio(rounds, "seconds", "slow", "fast") == (10.0, 3.0, 20.0)
+    assert contest.ratio(rows(slow=[10.0, None], fast=[2.0, 1.0]), "seconds", "slow", "fast") == (5.0, 5.0, 5.0)
+    assert contest.ratio(rows(slow=[None, 4.0], fast=[2.0, None]), "seconds", "slow", "fast") is None
+
+
+def test_rounds_are_interleaved_and_each_begins_with_another():
+    expected = [(0, "a"), (0, "b"), (0, "c"), (1, "b"), (1, "c"), (1, "a")]
+    assert contest.schedule({"a": 2, "b": 2, "c": 2}) == expected
+    assert contest.schedule({"a": 2, "b": 1, "c": 2}) == [turn for turn in expected if turn != (1, "b")]
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    path, made = tmp_path / "speed.json", []
+
+    def measure(name, number):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append((number, name))
+        return {"seconds": len(made)}
+
+    with pytest.raises(KeyboardInterrupt):
+        contest.complete(path, PRESENT, {"a": 2, "b": 2}, measure)
+    assert made == [(0, "a"), (0, "b"), (1, "b")] and len(contest.stored(path, PRESENT)) == 3
+    made.insert(0, "pause")
+    rounds = contest.complete(
+        path, PRESENT, {"a": 2, "b": 2}, lambda name, number: made.append((number, name)) or {"seconds": 9}
+    )
+    assert made == ["pause", (0, "a"), (0, "b"), (1, "b"), (1, "a")]
+    assert [(row["round"], row["contestant"], row["values"]["seconds"]) for row in rounds] == [
+        (0, "a", 1), (0, "b", 2), (1, "b", 3), (1, "a", 9),
+    ]  # fmt: skip
+    assert contest.complete(path, PRESENT, {"a": 2, "b": 2}, None) == rounds  # nothing to measure
+    assert [path.name for path in tmp_path.iterdir()] == ["speed.json"]
+
+
+def test_contestants_that_are_not_run_keep_their_rounds(tmp_path):
+    path = tmp_path / "speed.json"
+    contest.complete(path, PRESENT, {"a": 1, "b": 1}, lambda name, number: {"seconds": 1})
+    assert len(contest.complete(path, PRESENT, {"b": 2}, lambda name, number: {"seconds": 2})) == 2
+    assert len(contest.stored(path, PRESENT)) == 3
+
+
+def test_one_that_failed_is_left_out_of_this_run_only(tmp_path):
+    path, tried = tmp_path / "speed.json", []
+
+    def measure(name, number):
+        tried.append((number, name))
+        return None if name == "bad" else {"seconds": 1}
+
+    rounds = contest.complete(path, PRESENT, {"bad": 3, "good": 3}, measure)
+    assert [name for _, name in tried].count("bad") == 1 and len(rounds) == 3
+    contest.complete(path, PRESENT, {"bad": 3, "good": 3}, measure)
+    assert tried[-1] == (0, "bad") and len(tried) == 5
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "name"),
+    [
+        ("inputs", {"train": "b"}, "inputs: train"),
+        ("versions", {"keras": "4"}, "versions: keras"),
+        ("versions", {}, "versions: keras"),
+        ("machine", {**PRESENT["machine"], "cores": 4}, "machine: cores"),
+    ],
+)
+def test_rounds_of_other_circumstances_are_refused(tmp_path, capsys, part, changed, name):
+    path = tmp_path / "speed.json"
+    contest.complete(path, PRESENT, {"a": 1}, lambda name, number: {"seconds": 1})
+    other = {**PRESENT, part: changed}
+    assert contest.stored(path, other) == [] and f"({name})" in capsys.readouterr().out
+    assert contest.complete(path, other, {"a": 1}, lambda name, number: {"seconds": 5})[0]["values"] == {"seconds": 5}
+    assert contest.stored(path, PRESENT) == []  # never mixed
+    assert contest.stored(tmp_path / "none.json", PRESENT) == []
+
+
+def test_verdicts_follow_the_median_and_name_a_spread_across_the_aim():
+    aims = [
+        contest.Aim("far above", 2, (3.0, 2.5, 4.0)), contest.Aim("just", 2, (2.0, 1.9, 4.0)),
+        contest.Aim("below", 2, (1.9, 1.0, 2.5)), contest.Aim("far below", 2, (1.0, 0.5, 1.5)), contest.Aim("none", 2, None),
+    ]  # fmt: skip
+    verdicts = [line.split(" | ")[-1].removesuffix(" |") for line in contest.verdicts(aims).splitlines()[2:]]
+    assert verdicts == [
+        "reached", "reached, not in every round", "**not reached**, not in every round", "**not reached**", "not measured",
+    ]  # fmt: skip
+
+
+def test_the_tool_fills_the_readme_between_its_marks_only():
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    filled = text
+    for each in CONTESTS:
+        filled = contest.filled(filled, each.name, f"table of {each.name}")
+        filled = contest.filled(filled, each.name, f"newer {each.name}")  # a second time as well
+    outside = r"<!-- (\w+): written by make bench -->.*?<!-- end of \1 -->"
+    assert re.sub(outside, "", filled, flags=re.S) == re.sub(outside, "", text, flags=re.S)
+    assert [f"newer {each.name}" in filled for each in CONTESTS] == [True] * 3 and "table of" not in filled
+    with pytest.raises(ValueError, match="once each"):
+        contest.filled("nothing here", "answering", "x")
+
+
+GROWING = [f"{what}, {rows}" for what in ("seconds", "texts a second", "MB") for rows in (10, 100)]
+EPOCH = ["seconds", "tokens a second", "accuracy", "real share", "rate share", "matrix GFLOP/s", "peak MB"]
+MEASURES = {
+    "training": [*EPOCH, "seconds to score", "steps to score", "best score"],
+    "preparing_data": ["seconds, few", "texts a second, few", *GROWING],
+    "answering": ["ms, one", "ms, batch", "largest difference", "same answer", "MB"],
+}
+
+
+@pytest.mark.parametrize("each", CONTESTS, ids=lambda each: each.name)
+def test_tables_and_figure_are_published_with_their_origin(each, tmp_path):
+    rounds = [
+        {"contestant": name, "round": number, "date": "2026-01-02", "load": 0.1, "values": dict.fromkeys(MEASURES[each.name], 0.5)}
+        for name in each.contestants
+        for number in range(2)
+    ]  # fmt: skip
+    contest.write(tmp_path / f"{each.name}.json", PRESENT, rounds)
+    readme = tmp_path / "README.md"
+    readme.write_text((BENCHMARKS / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    contest.publish(each, tmp_path, readme)
+    text = readme.read_text(encoding="utf-8")
+    part = text[text.index(f"<!-- {each.name}: written") : text.index(f"<!-- end of {each.name} -->")]
+    assert all(f"\n| {name} |" in part for name in each.contestants) and "not measured" not in part.lower()
+    assert "2026-01-02 in 2 round(s) on 2 cores (x, Linux, without bfloat16). keras 3." in part
+    assert (tmp_path / f"{each.name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readme_shows_what_is_stored():
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    for each in CONTESTS:
+        path = contest.RESULTS / f"{each.name}.json"
+        if path.is_file():
+            rounds = json.loads(path.read_text(encoding="utf-8"))["rounds"]
+            assert each.report(rounds) in text, f"{each.name}: run `make bench` again"
+            assert path.with_suffix(".png").is_file()
+        else:
+            assert f"<!-- {each.name}: written by make bench -->\n\n*Not measured yet" in text
+
+
+def test_memory_is_watched_from_a_reset():
+    if contest.memory_mb() is None:
+        pytest.skip("This system does not say how much memory a process takes.")
+    contest.reset_peak()
+    before = contest.memory_mb()
+    block = np.ones(40_000_000, "uint8")
+    assert block.sum()
+    del block
+    assert contest.memory_mb() > before + 30  # the peak, though the block is gone
+    contest.reset_peak()
+    assert contest.memory_mb() < before + 30
+
+
+# ---- fine-tuning
+
+
+def test_operations_of_a_training_step_by_hand():
+    # 2 texts of 3 tokens: a multiplication and an addition for each weight of a layer, and 2 x 2 x 3 x 384 for attention.
+    weights = 4 * 384 * 384 + 2 * 384 * 1536
+    assert training.training_flops(2, 3) == 3 * 6 * 6 * (2 * weights + 2 * 2 * 3 * 384)
+
+
+def test_shares_and_rates_of_an_epoch():
+    batches = [(2, 10, 15), (2, 5, 5)]
+    assert training.real_share(batches) == 20 / 30
+    same = [(2, 8, 12)] * 8
+    ends = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]  # the first five are left out
+    work = 3 * training.training_flops(2, 8)
+    found = training.measured(9.0, ends, same, [work / 8, work / 2])
+    assert found["rate share"] == pytest.approx((work / 3) / (work / 2)) and found["steps"] == 8
+    assert found["tokens a second"] == 12.0  # 36 real tokens in three seconds
+    assert found["matrix GFLOP/s"] == pytest.approx(work / 2 / 1e9) and found["seconds"] == 9.0
+
+
+def test_the_score_is_judged_every_so_many_steps_and_off_the_clock(monkeypatch):
+    now = iter(float(n) for n in range(100))
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(now))
+    scores = iter([0.7, 0.85])
+    finish = training.Finish({"score_every": 2, "score": 0.8}, lambda: next(scores))
+    assert [finish.after_step() for _ in range(4)] == [False, False, False, True]
+    # The clock is read at the start, before and after each judging, and at the end: three stretches of one second.
+    assert finish.measured() == {"seconds to score": 3.0, "steps to score": 4, "best score": 0.85}
+    missed = training.Finish({"score_every": 1, "score": 0.8}, lambda: 0.5)
+    missed.after_step()
+    assert missed.measured()["seconds to score"] is None and missed.measured()["best score"] == 0.5
+
+
+# ---- preparing data, answering
+
+
+def test_growth_is_one_where_time_grows_as_the_rows_do():
+    def row(number, few, many):
+        return {"contestant": "a", "round": number, "values": {"seconds, 1000": few, "seconds, 10000": many}}
+
+    assert preparing_data.growth([row(0, 2.0, 20.0)], "a", "seconds") == (1.0, 1.0, 1.0)
+    assert preparing_data.growth([row(0, 2.0, 2.0), row(1, 1.0, 30.0)], "a", "seconds") == (1.55, 0.1, 3.0)
+
+
+def test_the_recommended_export_must_be_the_fastest_of_its_class():
+    def row(name, one, batch):
+        return {"contestant": name, "round": 0, "values": {"ms, one": one, "ms, batch": batch}}
+
+    rounds = [
+        row("SavedModel", 9, 9), row("onnxruntime float32", 5, 5), row("LiteRT int8", 2, 3),
+        row("onnxruntime int8", 3, 2), row("PyTorch", 1, 1),  # fast, but no export
+    ]  # fmt: skip
+    assert answering.fastest(rounds, answering.INT8, "ms, one") == "LiteRT int8"
+    verdicts = [line.split(" | ")[-1] for line in answering.classes(rounds).splitlines()[2:]]
+    assert [verdict.startswith("reached") for verdict in verdicts] == [True, True, False, True]
+    assert answering.fastest([], answering.INT8, "ms, one") is None
+    assert set(answering.RECOMMENDED.values()) <= set(answering.EXPORTS) <= set(answering.CONTESTANTS)
+    assert set(answering.FLOAT32) | set(answering.INT8) == set(answering.CONTESTANTS)
+
+
+def test_weights_go_over_to_pytorchs_shapes():
+    heads = np.arange(4 * 2 * 3.0).reshape(4, 2, 3)  # (width, heads, size of a head)
+    turned = answering.torch_shape("kernel", "self_attention_layer/query", heads)
+    vector = np.arange(4.0)
+    assert np.allclose(turned @ vector, np.einsum("d,dhk->hk", vector, heads).reshape(-1))
+    back = heads.reshape(2, 3, 4)  # (heads, size of a head, width)
+    turned = answering.torch_shape("kernel", "self_attention_layer/attention_output", back)
+    vectors = np.arange(6.0).reshape(2, 3)
+    assert np.allclose(turned @ vectors.reshape(-1), np.einsum("hk,hkd->d", vectors, back))
+    assert answering.torch_shape("bias", "x", np.ones((2, 3))).shape == (6,)
+
+
+def test_every_weight_of_the_backbone_has_a_name_in_pytorch(tiny_classifier):
+    found = answering.torch_weights(tiny_classifier.backbone)
+    assert len(found) == len(tiny_classifier.backbone.weights) - 2  # the pooler's two are not used
+    assert found["encoder.layer.1.intermediate.dense.weight"].shape == (32, 16)
+    assert found["embeddings.word_embeddings.weight"].shape[1] == 16
+
+
+# ---- the environment
+
+
+@pytest.mark.repository
+def test_the_extra_lock_has_hashes_no_host_and_the_courses_versions():
+    lock, main = course.BENCH_LOCK.read_text(encoding="utf-8"), course.LOCK.read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[\w.-]+==)", lock, flags=re.M)[1:]
+    assert len(blocks) > 40
+    assert all(re.fullmatch(r"[^\n]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", block) for block in blocks)
+    assert "://" not in lock and "--index" not in lock and "--find-links" not in lock
+    names = {block.split("==")[0] for block in re.split(r"^(?=[\w.-]+==)", main, flags=re.M)[1:]}
+    heads = set(re.findall(r"^([\w.-]+==[^\s;]+)", main, flags=re.M))
+    for head in re.findall(r"^([\w.-]+==[^\s;]+)", lock, flags=re.M):
+        assert head in heads or head.split("==")[0] not in names, f"{head} is another version than the course's"
+
+
+@pytest.mark.repository
+@pytest.mark.parametrize("without_cuda", [True, False])
+def test_cuda_is_left_out_where_pytorch_comes_without_it(monkeypatch, tmp_path, without_cuda):
+    lock, given = course.BENCH_LOCK.read_text(encoding="utf-8"), []
+    version = re.search(r"^torch==(\S+)", lock, flags=re.M)[1]
+    assert course.TORCH_WITHOUT_CUDA.startswith(f"torch=={version}+cpu --hash=sha256:")
+
+    def install(text, environment, **options):
+        given.append(text)
+        return int("+cpu" in text and not without_cuda)  # pip's exit code
+
+    monkeypatch.setattr(course, "BENCH", tmp_path)
+    monkeypatch.setattr(course, "set_up", lambda environment: None)
+    monkeypatch.setattr(course, "call", lambda *command, **options: 0)
+    monkeypatch.setattr(course, "install", install)
+    course.set_up_bench()
+    assert ("nvidia-" in given[1]) == ("\ntorch==" in given[1]) == (not without_cuda) and "\ntransformers==" in given[1]
+    given.clear()
+    course.set_up_bench()  # made from this very lock: nothing to do
+    assert given == []
+
+
+@pytest.mark.repository
+def test_make_bench_calls_the_benchmarks_that_there_are(monkeypatch):
+    called = []
+    monkeypatch.setattr(course, "set_up_bench", lambda: None)
+    monkeypatch.setattr(course.sys, "argv", ["course.py", "bench", "--tiny"])
+    monkeypatch.setattr(course, "call", lambda *command, environment: called.append(command) or len(called) % 2)
+    assert course.bench() == 1
+    assert called == [(f"benchmarks/{each.name}.py", "--tiny") for each in CONTESTS]
+    assert all((runtime.COURSE / script).is_file() for script, _ in called)
