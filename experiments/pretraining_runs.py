@@ -19,9 +19,10 @@ from helpers import corpus, data, evaluation, finetuning, models, pretraining, r
 from helpers.pretraining import Recipe, Size
 
 SEEDS = (42, 1, 2)
-LONG_STEPS = {"masked": 15_000, "causal": 4000, "denoising": 3000}
+LONG_STEPS = {"masked": 15_000, "causal": 4000, "denoising": 4000}
 EPOCHS = {50: 20, 200: 10, 1000: 4}  # labels a class -> epochs: few labels, more epochs
 RATES = (3e-4, 1e-3)
+FURTHER_TOKENS = 200_704  # 98 batches of 32 rows of 64 tokens
 PRETRAINED = runtime.COURSE / "data" / "pretrained"
 
 
@@ -51,8 +52,13 @@ EXPERIMENTS = {
     "sizes": [short("causal", 42, width=width) for width in (16, 32, 64, 128, 256)],
     "minilm": [
         {"kind": "minilm", "further_tokens": tokens, "labels_a_class": labels, "seed": seed}
-        for tokens in (0, 200_704)  # 98 batches of 32 rows of 64 tokens
+        for tokens in (0, FURTHER_TOKENS)
         for labels in EPOCHS
+        for seed in SEEDS
+    ]
+    + [
+        {"kind": "minilm_tuned", "further_tokens": tokens, "labels_a_class": 50, "epochs": 6, "seed": seed}
+        for tokens in (0, FURTHER_TOKENS)
         for seed in SEEDS
     ],
     "positions": [short("masked", seed, **wave) for wave in ({}, {"longest_wave": 10_000.0}) for seed in SEEDS[:2]],
@@ -160,20 +166,20 @@ def topics_point(configuration: dict, corpus_file: Path, tokens: dict) -> dict:
     recipe = finetuning.Recipe(
         epochs, 32, configuration["learning_rate"], patience=epochs, max_length=Size.sequence_length, seed=seed
     )
+    result, truth = fine_tuned(classifier, frames, recipe), frames["test"]["label"].to_numpy()
+    bag_of_words = data.bag_of_words().fit(frames["train"]["text"].tolist(), frames["train"]["label"].to_numpy())
+    words = bag_of_words.predict_proba(frames["test"]["text"].tolist())
+    majority = float(np.mean(truth == np.bincount(truth).argmax()))
+    return rounded({**result, "bag of words": evaluation.accuracy(truth, words), "majority": majority})
+
+
+def fine_tuned(classifier: models.Classifier, frames: dict, recipe: finetuning.Recipe) -> dict:
+    """Train all weights on the training texts; the best validation accuracy, and the test texts judged."""
     pairs = {split: (frame["text"].tolist(), frame["label"].to_numpy()) for split, frame in frames.items()}
     history = finetuning.fine_tune(classifier, pairs["train"], pairs["validation"], recipe)
-    bag_of_words = data.bag_of_words().fit(*pairs["train"])
-    ids = models.token_ids(tokenizer, pairs["test"][0], 64)
+    ids = models.token_ids(classifier.tokenizer, pairs["test"][0], recipe.max_length)
     logits = finetuning.logits_of(classifier.model, finetuning.LengthGroupedBatches(ids))
-    truth = pairs["test"][1]
-    return rounded(
-        {
-            "validation_accuracy": float(history["validation_accuracy"].max()),
-            **judged(truth, logits),
-            "bag of words": evaluation.accuracy(truth, bag_of_words.predict_proba(pairs["test"][0])),
-            "majority": float(np.mean(truth == np.bincount(truth).argmax())),
-        }
-    )
+    return {"validation_accuracy": float(history["validation_accuracy"].max()), **judged(pairs["test"][1], logits)}
 
 
 # ---- MiniLM, pre-trained further
@@ -224,6 +230,15 @@ def minilm_point(configuration: dict, corpus_file: Path) -> dict:
     return rounded({**judged(frames["test"]["label"].to_numpy(), probabilities), "curve": curve})
 
 
+def tuned_minilm_point(configuration: dict, corpus_file: Path) -> dict:
+    """MiniLM fine-tuned, all weights, with or without further pre-training."""
+    seed = configuration["seed"]
+    frames = topic_texts(corpus_file, configuration["labels_a_class"], seed)
+    classifier, _ = further_minilm(configuration["further_tokens"], corpus_file)
+    recipe = finetuning.Recipe(configuration["epochs"], max_length=Size.sequence_length, seed=seed)
+    return rounded(fine_tuned(classifier, frames, recipe))
+
+
 def inputs_of(corpus_file: Path) -> dict:
     """What all points depend on: the corpus, the default sizes and recipes, from which a configuration differs."""
     defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": asdict(finetuning.Recipe())}
@@ -238,6 +253,7 @@ def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
         "short": lambda c: pretraining_point(c, tokens),
         "topics": lambda c: topics_point(c, corpus_file, tokens),
         "minilm": lambda c: minilm_point(c, corpus_file),
+        "minilm_tuned": lambda c: tuned_minilm_point(c, corpus_file),
     }
     for name in names:
         results.complete(

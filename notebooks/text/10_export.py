@@ -260,7 +260,9 @@ if course.has_tensorflow("the claims about it"):
 
 # %% [markdown]
 # Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
-# still beats `predict`. On your machine the order may differ: measure there.
+# still beats `predict`. So take ONNX float32 where answers must stay the same, ONNX int8 where a few may change, and LiteRT int8
+# where the file must be small. The [benchmarks](../benchmarks/README.md) time them in interleaved rounds, beside a compiled function
+# and PyTorch. On your machine the order may differ: measure there.
 
 # %% [markdown]
 # The warning is in the last LiteRT row: computed in whole numbers altogether, the model loses what it learnt. Attention and
