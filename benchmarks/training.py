@@ -245,6 +245,7 @@ def keras_epoch(size: dict, dtype: str, make_batches) -> dict:
 def kerashub_epoch(size: dict, dtype: str) -> dict:
     """An epoch as KerasHub's documentation shows it: `fit` on strings, everything else by default."""
     start_keras(size, dtype)
+    import keras
     import keras_hub
 
     from helpers import finetuning, models
@@ -264,8 +265,7 @@ def kerashub_epoch(size: dict, dtype: str) -> dict:
     found = measured(seconds, ends, seen, rates)
     # Off the clock, the same answers without the padding: the mask hides it.
     batches = finetuning.LengthGroupedBatches(models.token_ids(classifier.preprocessor.tokenizer, new))
-    classifier.preprocessor = None
-    answers = finetuning.logits_of(classifier, batches).argmax(axis=1)
+    answers = finetuning.logits_of(keras.Model(classifier.input, classifier.output), batches).argmax(axis=1)
     return found | {"accuracy": float((answers == truth).mean()), "peak MB": peak}
 
 
