@@ -247,6 +247,7 @@ def quality_by_size(table: pd.DataFrame):
 def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, float]]):
     """A panel for each objective: held-out loss by step (columns steps, validation_loss), and a line a baseline."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     for axes, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
@@ -255,7 +256,10 @@ def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, 
             axes.axhline(loss, color="black", linestyle=style, label=baseline)
         axes.set(title=name, xlabel="training steps", ylabel="held-out loss (nats a target)")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="center right")  # between the baselines
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.legend(
+            frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93)
+        )  # below the worst baseline, above the others
     return figure
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import preparing_data
 import pytest
 import training
+import training_step
 
 from helpers import runtime
 
 BENCHMARKS = runtime.COURSE / "benchmarks"
-CONTESTS = [training.CONTEST, preparing_data.CONTEST, answering.CONTEST]
+CONTESTS = [training.CONTEST, training_step.CONTEST, preparing_data.CONTEST, answering.CONTEST]
 PRESENT = {
     "inputs": {"train": "a"},
     "versions": {"keras": "3"},
@@ -135,7 +136,7 @@ def test_the_tool_fills_the_readme_between_its_marks_only():
         filled = contest.filled(filled, each.name, f"newer {each.name}")  # a second time as well
     outside = r"<!-- (\w+): written by make bench -->.*?<!-- end of \1 -->"
     assert re.sub(outside, "", filled, flags=re.S) == re.sub(outside, "", text, flags=re.S)
-    assert [f"newer {each.name}" in filled for each in CONTESTS] == [True] * 3 and "table of" not in filled
+    assert [f"newer {each.name}" in filled for each in CONTESTS] == [True] * len(CONTESTS) and "table of" not in filled
     with pytest.raises(ValueError, match="once each"):
         contest.filled("nothing here", "answering", "x")
 
@@ -144,6 +145,7 @@ GROWING = [f"{what}, {rows}" for what in ("seconds", "texts a second", "MB") for
 EPOCH = ["seconds", "tokens a second", "accuracy", "real share", "rate share", "matrix GFLOP/s", "peak MB"]
 MEASURES = {
     "training": [*EPOCH, "seconds to score", "steps to score", "best score"],
+    "training_step": [f"{what}, {length}" for what in ("ms", "first") for length in (10, 100)] + ["matrix GFLOP/s"],
     "preparing_data": ["seconds, few", "texts a second, few", *GROWING],
     "answering": ["ms, one", "ms, batch", "largest difference", "same answer", "MB"],
 }
@@ -224,6 +226,40 @@ def test_the_score_is_judged_every_so_many_steps_and_off_the_clock(monkeypatch):
     missed = training.Finish({"score_every": 1, "score": 0.8}, lambda: 0.5)
     missed.after_step()
     assert missed.measured()["seconds to score"] is None and missed.measured()["best score"] == 0.5
+
+
+# ---- a training step
+
+
+def test_parts_of_a_step_are_shares_of_the_matrix_rate():
+    operations = training.training_flops(16, 32)
+    values = {"ms, 32": 1000.0, "matrix GFLOP/s": operations / 1e9}  # in a second as much as the matrix product could
+    assert training_step.rate_share(values, "the course, whole step", 32, 16) == pytest.approx(100)
+    assert training_step.rate_share(values, "the course, forward, backward", 32, 16) == pytest.approx(100)
+    assert training_step.rate_share(values, "PyTorch, forward", 32, 16) == pytest.approx(100 / 3)
+
+
+def test_the_first_call_is_timed_by_itself(monkeypatch):
+    now = iter([0.0, 9.0, 9.0, 14.0, 14.0, 15.0, 15.0, 17.0, 17.0, 18.0])  # calls of 9, 5, 1, 2 and 1 seconds
+    monkeypatch.setattr(training_step.time, "perf_counter", lambda: next(now))
+    assert training_step.timed(lambda: None, repeats=3) == (9.0, 1000.0)
+
+
+@pytest.mark.tensorflow
+def test_every_part_of_a_step_runs_and_the_whole_one_trains(monkeypatch, tiny_classifier):
+    size = {"rows": 2, "lengths": [4], "repeats": 1, "matrix": 8, "trimmed": 3500, "seed": 1}
+    monkeypatch.setattr(training, "start_keras", lambda size, dtype: None)
+    monkeypatch.setattr(
+        training_step, "random_batch", lambda size, length: (np.ones((2, 4), "int32"), np.array([0, 1], "int32"))
+    )
+    monkeypatch.setattr(training_step, "keras_model", lambda vocabulary_size: tiny_classifier.model)
+    weights = [tiny_classifier.model.get_weights()]
+    for part in (training_step.FORWARD, training_step.BACKWARD, training_step.STEP):
+        found = training_step.keras_part(size, part)
+        assert found["ms, 4"] > 0 and found["first, 4"] > 0 and found["matrix GFLOP/s"] > 0
+        weights.append(tiny_classifier.model.get_weights())
+    changed = [any((a != b).any() for a, b in zip(weights[i], weights[i + 1], strict=True)) for i in range(3)]
+    assert changed == [False, False, True]
 
 
 # ---- preparing data, answering
