@@ -20,6 +20,7 @@ from helpers import data, models, runtime
 # Batches are padded to one of these lengths. Where XLA compiles the model anew for each, they are few.
 BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
 COMPILED_LENGTHS = (16, 32, 64, 128)
+BATCHES_A_GROUP = 16  # more: less padding, and less random an order
 NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
 
 
@@ -101,11 +102,11 @@ class LengthGroupedBatches(keras.utils.PyDataset):
 
 
 def grouped_by_length(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
-    """Rows of each batch: shuffled, sorted by length within groups of 16 batches, batches shuffled."""
+    """Rows of each batch: shuffled, sorted by length within groups of BATCHES_A_GROUP batches, batches shuffled."""
     order = random.permutation(len(lengths))
     batches = []
-    for start in range(0, len(order), 16 * batch_size):
-        group = order[start : start + 16 * batch_size]
+    for start in range(0, len(order), BATCHES_A_GROUP * batch_size):
+        group = order[start : start + BATCHES_A_GROUP * batch_size]
         group = group[np.argsort(lengths[group], kind="stable")]
         batches += [group[i : i + batch_size] for i in range(0, len(group), batch_size)]
     return [batches[i] for i in random.permutation(len(batches))]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import answering
 import contest
@@ -11,11 +12,12 @@ import preparing_data
 import pytest
 import training
 import training_step
+import training_tries
 
-from helpers import runtime
+from helpers import finetuning, runtime
 
 BENCHMARKS = runtime.COURSE / "benchmarks"
-CONTESTS = [training.CONTEST, training_step.CONTEST, preparing_data.CONTEST, answering.CONTEST]
+CONTESTS = [training.CONTEST, training_step.CONTEST, training_tries.CONTEST, preparing_data.CONTEST, answering.CONTEST]
 PRESENT = {
     "inputs": {"train": "a"},
     "versions": {"keras": "3"},
@@ -146,6 +148,7 @@ EPOCH = ["seconds", "tokens a second", "accuracy", "real share", "rate share", "
 MEASURES = {
     "training": [*EPOCH, "seconds to score", "steps to score", "best score"],
     "training_step": [f"{what}, {length}" for what in ("ms", "first") for length in (10, 100)] + ["matrix GFLOP/s"],
+    "training_tries": [*EPOCH, "first step", "steps"],
     "preparing_data": ["seconds, few", "texts a second, few", *GROWING],
     "answering": ["ms, one", "ms, batch", "largest difference", "same answer", "MB"],
 }
@@ -260,6 +263,56 @@ def test_every_part_of_a_step_runs_and_the_whole_one_trains(monkeypatch, tiny_cl
         weights.append(tiny_classifier.model.get_weights())
     changed = [any((a != b).any() for a, b in zip(weights[i], weights[i + 1], strict=True)) for i in range(3)]
     assert changed == [False, False, True]
+
+
+# ---- what was tried
+
+
+@pytest.fixture
+def unequal_batches():
+    """48 texts of 3 to 11 tokens in 12 batches of 4."""
+    random = np.random.default_rng(0)
+    ids = [np.concatenate([[2], random.integers(5, 15, n), [3]]).astype("int32") for n in random.integers(1, 10, 48)]
+    return finetuning.LengthGroupedBatches(ids, np.zeros(48, "int32"), batch_size=4)
+
+
+def test_with_few_tokens_the_classifier_answers_the_same_and_what_it_learns_comes_back(
+    tiny_classifier, unequal_batches
+):
+    before = finetuning.logits_of(tiny_classifier.model, unequal_batches)
+    embedding = tiny_classifier.backbone.get_layer("token_embedding").get_weights()[0]
+    ids = list(unequal_batches.token_ids)
+    small, batches = training_tries.few_tokens(tiny_classifier, unequal_batches)
+    assert small.backbone.vocabulary_size < len(embedding)
+    assert np.allclose(finetuning.logits_of(small.model, batches), before, atol=1e-6)
+    layer = small.backbone.get_layer("token_embedding")
+    layer.set_weights([layer.get_weights()[0] + 1])
+    used = np.unique(np.concatenate(ids))
+    training_tries.give_back(small, tiny_classifier, used)
+    moved = tiny_classifier.backbone.get_layer("token_embedding").get_weights()[0] - embedding
+    assert np.allclose(moved[used], 1, atol=1e-6) and np.allclose(np.delete(moved, used, axis=0), 0)
+
+
+def test_batches_of_equal_tokens_hold_each_text_once(tiny_classifier, unequal_batches):
+    lengths = np.array([len(ids) for ids in unequal_batches.token_ids])
+    _, batches = training_tries.equal_tokens(tiny_classifier, unequal_batches)
+    assert len(batches) == 12 and sorted(batches.order) == list(range(48))
+    tokens = [lengths[rows].sum() for rows in batches.batches]
+    assert max(tokens) - min(tokens) <= 2 * lengths.max() and len(set(map(len, batches.batches))) > 1
+
+
+def test_larger_groups_and_shorter_steps_leave_less_padding(monkeypatch, tiny_classifier, unequal_batches):
+    monkeypatch.setattr(finetuning, "BATCHES_A_GROUP", 2)
+    monkeypatch.setattr(finetuning, "BUCKET_LENGTHS", finetuning.BUCKET_LENGTHS)
+    monkeypatch.setattr(finetuning, "this_device", lambda: SimpleNamespace(compiles=False))
+
+    def real(batches):
+        return training.real_share(training.shapes(batches[i] for i in range(len(batches))))
+
+    shares = [real(training_tries.again(unequal_batches))]
+    shares.append(real(training_tries.large_groups(tiny_classifier, unequal_batches)[1]))
+    shares.append(real(training_tries.short_steps(tiny_classifier, training_tries.again(unequal_batches))[1]))
+    assert shares[0] < shares[1] < shares[2] <= 1
 
 
 # ---- preparing data, answering

@@ -160,7 +160,8 @@ def experiments() -> int:
 def bench() -> int:
     """Run the benchmarks; rounds that are stored and still right are kept."""
     set_up_bench()
-    scripts = [f"benchmarks/{name}.py" for name in ("training", "training_step", "preparing_data", "answering")]
+    names = ("training", "training_step", "training_tries", "preparing_data", "answering")
+    scripts = [f"benchmarks/{name}.py" for name in names]
     return max(call(script, *sys.argv[2:], environment=BENCH) for script in scripts)
 
 
