@@ -216,6 +216,26 @@ def test_a_no_break_space_is_a_space(minilm):
     assert joined.tolist() == apart.tolist()
 
 
+def test_a_word_is_tokenised_once_and_alike_in_any_text(minilm):
+    texts = ["It was unbelievably good, good, good!", "unbelievably\tgood\u00a0[MASK] 很好  naïve", "\u200b \u0301 x"]
+    asked = []
+
+    class Counting:
+        """The tokenizer, which notes what it is asked."""
+
+        cls_token_id, sep_token_id = minilm.tokenizer.cls_token_id, minilm.tokenizer.sep_token_id
+
+        def __call__(self, words):
+            asked.extend(words)
+            return minilm.tokenizer(words)
+
+    rows = models.token_ids(Counting(), texts)
+    assert len(asked) == len(set(asked)) and asked.count("unbelievably") == 1
+    whole = [list(minilm.tokenizer([models.plain_text(text)])[0]) for text in texts]
+    assert [list(row[1:-1]) for row in rows] == whole and min(map(len, whole)) > 0
+    assert models.word_ids(minilm.tokenizer, []) == {}
+
+
 def test_token_ids_are_cut_framed_and_int32(minilm):
     short, empty, long = models.token_ids(minilm.tokenizer, ["fine", "", "word " * 500], max_length=16)
     assert short.tolist() == [101, 2986, 102] and short.dtype == "int32"
