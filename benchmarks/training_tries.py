@@ -151,7 +151,8 @@ def epoch(size: dict, name: str) -> dict:
     seconds = time.perf_counter() - started
     rates.append(training.keras_matrix_rate("float32", size["matrix"]))
     shapes = training.shapes(batches[i] for i in range(len(batches)))
-    return training.measured(seconds, ends, shapes, rates) | {"first step": ends[0] - started, "accuracy": judge()}
+    around = {"first step": ends[0] - started, "after the last": seconds - (ends[-1] - started)}
+    return training.measured(seconds, ends, shapes, rates) | around | {"accuracy": judge()}
 
 
 CONTESTANTS = {name: functools.partial(epoch, name=name) for name in TRIES}
@@ -161,13 +162,16 @@ def report(rounds: list[dict]) -> str:
     """A row for each try."""
     rows = []
     for name in CONTESTANTS:
-        numbers = {m: contest.summary(rounds, name, m) for m in ("seconds", "first step", "steps", "tokens a second")}
+        measures = ("seconds", "first step", "after the last", "steps", "tokens a second")
+        numbers = {m: contest.summary(rounds, name, m) for m in measures}
         shares = {m: contest.summary(rounds, name, m) for m in ("real share", "rate share", "accuracy")}
         cells = [contest.shown(numbers["seconds"]), contest.shown(contest.ratio(rounds, "seconds", COURSE, name), 2)]
-        cells += [contest.shown(numbers["first step"]), contest.shown(numbers["tokens a second"], 0)]
+        cells += [contest.shown(numbers["first step"]), contest.shown(numbers["after the last"])]
+        cells += [contest.shown(numbers["tokens a second"], 0)]
         cells += [contest.shown(share and tuple(100 * number for number in share)) for share in shares.values()]
         rows.append([name, *cells, contest.shown(numbers["steps"], 0)])
-    head = ["the course", "seconds", "times as fast", "until the first step's end, seconds", "real tokens a second"]
+    head = ["the course", "seconds", "times as fast", "until the first step's end, seconds"]
+    head += ["after the last step, seconds", "real tokens a second"]
     return contest.table([*head, "real tokens %", "of the matrix rate %", "accuracy %", "steps"], rows)
 
 

@@ -148,7 +148,7 @@ EPOCH = ["seconds", "tokens a second", "accuracy", "real share", "rate share", "
 MEASURES = {
     "training": [*EPOCH, "seconds to score", "steps to score", "best score"],
     "training_step": [f"{what}, {length}" for what in ("ms", "first") for length in (10, 100)] + ["matrix GFLOP/s"],
-    "training_tries": [*EPOCH, "first step", "steps"],
+    "training_tries": [*EPOCH, "first step", "after the last", "steps"],
     "preparing_data": ["seconds, few", "texts a second, few", *GROWING],
     "answering": ["ms, one", "ms, batch", "largest difference", "same answer", "MB"],
 }

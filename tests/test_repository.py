@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ import bootstrap
 import course
 import doctor
 import jupytext
+import lessons
 import mutants
 import nbformat
 import pytest
@@ -285,15 +287,25 @@ def test_the_address_is_a_plain_placeholder_until_there_is_one():
     assert address["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_tool_writes_measured_minutes_and_the_figure_into_the_readme():
+def test_the_tool_writes_what_was_measured_and_the_figure_into_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in LESSONS:  # each lesson has a row with a number in its last column
-        assert re.search(rf"^\| \[.*\]\(notebooks/{path.name}\) \| .* \| [\d.]+ \|$", text, flags=re.M), path.name
-    changed = readme.with_minutes(text, {"06_fine_tuning": 7.6, "10_export": 0.249})
+    for path in LESSONS:  # each lesson has a row with numbers in its last two columns
+        row = rf"^\| \[.*\]\(notebooks/{path.name}\) \| .* \| [\d.]+ \| [\d.]+ \|$"
+        assert re.search(row, text, flags=re.M), path.name
+    measured = {"06_fine_tuning": {"minutes": 7.6, "gib": 3.04}, "10_export": {"minutes": 0.249, "gib": 12}}
+    changed = readme.with_measured(text, measured)
     rows = [line for line in changed.splitlines() if "06_fine_tuning" in line or "10_export" in line]
-    assert [row.split("|")[-2] for row in rows] == [" 8 ", " 0.2 "]
-    assert changed.count("\n") == text.count("\n") and readme.with_minutes(text, {}) == text
+    assert [row.split("|")[-3:-1] for row in rows] == [[" 8 ", " 3.0 "], [" 0.2 ", " 12.0 "]]
+    assert changed.count("\n") == text.count("\n") and readme.with_measured(text, {}) == text
     assert "![new words](data/results/accuracy.png)" in readme.with_figure(text, "new words")
+
+
+def test_the_memory_of_started_processes_is_watched():
+    command = [sys.executable, "-c", "held = bytearray(400 * 2**20); import time; time.sleep(1.5)"]
+    with lessons.PeakMemory() as peak:
+        before = lessons.memory_of_children()
+        subprocess.run(command, check=True)
+    assert 0.35 < peak.gib - before < 0.8 and lessons.memory_of_children() < before + 0.1
 
 
 def test_the_readmes_figure_is_that_of_lesson_07():

@@ -9,15 +9,17 @@ twins    make the text twins from the notebooks, for those who edited a lesson i
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
 import nbformat
+import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
@@ -115,12 +117,41 @@ def check_own_data(path: str) -> Path:
     return Path(path).resolve()
 
 
+def memory_of_children() -> float:
+    """GiB that all processes started by this one, and by those, hold now (memory they share counts each time)."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += process.memory_info().rss
+    return total / 2**30
+
+
+class PeakMemory:
+    """A with-block; `gib` is the most that `memory_of_children` was in it, looked up five times a second."""
+
+    def __enter__(self):
+        self.gib, self.ended = 0.0, threading.Event()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        self.watcher.start()
+        return self
+
+    def watch(self) -> None:
+        """Look until the block ends."""
+        while not self.ended.wait(0.2):
+            self.gib = max(self.gib, memory_of_children())
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.watcher.join()
+
+
 @dataclass
 class Row:
-    """A line of the closing table."""
+    """A line of the closing table; `gib`: peak memory of the kernel and what it starts."""
 
     lesson: str
     minutes: float
+    gib: float
     claims: int
     result: str
 
@@ -135,29 +166,30 @@ def run(paths: list[Path], parameters: dict) -> int:
         set_parameters(notebook, parameters)
         started, result = time.monotonic(), "ok"
         try:
-            execute(notebook, path.stem)
+            with PeakMemory() as peak:
+                execute(notebook, path.stem)
         except CellExecutionError as error:
             result = "FAILED"
             print(f"\n{path.stem} stopped:\n{str(error)[-3000:]}")
         finally:
             nbformat.write(notebook, folder / f"{path.stem}.ipynb")
-        rows.append(Row(path.stem, (time.monotonic() - started) / 60, claims_in(notebook), result))
+        rows.append(Row(path.stem, (time.monotonic() - started) / 60, peak.gib, claims_in(notebook), result))
     print_table(rows)
-    minutes = {row.lesson: round(row.minutes, 2) for row in rows if row.result == "ok"}
-    (folder / "minutes.json").write_text(json.dumps(minutes), encoding="utf-8")  # tools/readme.py reads it
+    measured = {
+        row.lesson: {"minutes": round(row.minutes, 2), "gib": round(row.gib, 1)} for row in rows if row.result == "ok"
+    }
+    (folder / "measured.json").write_text(json.dumps(measured), encoding="utf-8")  # tools/readme.py reads it
     print(f"Executed copies: {folder}")
     return int(any(row.result != "ok" for row in rows))
 
 
 def print_table(rows: list[Row]) -> None:
     """The lessons' table, then what lesson 07 scored and where lesson 10 left the export."""
-    print(f"\n{'lesson':26}{'minutes':>8}{'claims checked':>16}  result")
+    print(f"\n{'lesson':26}{'minutes':>8}{'GiB':>6}{'claims checked':>16}  result")
     for row in rows:
-        print(f"{row.lesson:26}{row.minutes:8.1f}{row.claims:16d}  {row.result}")
-    print(f"{'together':26}{sum(r.minutes for r in rows):8.1f}{sum(r.claims for r in rows):16d}")
-    unit = 2**30 if sys.platform == "darwin" else 2**20  # macOS counts bytes, Linux KiB
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
-    print(f"Peak memory of the largest process: {peak:.1f} GiB")
+        print(f"{row.lesson:26}{row.minutes:8.1f}{row.gib:6.1f}{row.claims:16d}  {row.result}")
+    minutes, gib, claims = sum(r.minutes for r in rows), max(r.gib for r in rows), sum(r.claims for r in rows)
+    print(f"{'together (GiB: at most)':26}{minutes:8.1f}{gib:6.1f}{claims:16d}")
     # Only what this run made: older scores or exports must not pass for its own.
     done = {row.lesson[:2] for row in rows if row.result == "ok"}
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"

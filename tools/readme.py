@@ -1,6 +1,6 @@
 """Write into README.md what was measured: python tools/readme.py, after `make run` and `make outputs`.
 
-The minutes of the table come from the last `make run`; the figure comes out of lesson 07 as committed.
+Minutes and memory in the table come from the last `make run`; the figure comes out of lesson 07 as committed.
 """
 
 import base64
@@ -18,11 +18,15 @@ FIGURE = runtime.COURSE / "data" / "results" / "accuracy.png"
 FIGURE_OF = "figures.accuracies(table"  # what the cell of lesson 07 that draws it says
 
 
-def with_minutes(text: str, minutes: dict[str, float]) -> str:
-    """The README with the last column of each lesson's row replaced; rows without a measurement stay."""
-    for lesson, value in minutes.items():
-        shown = f"{value:.1f}" if value < 1 else f"{value:.0f}"
-        text = re.sub(rf"^(\|.*\(notebooks/{lesson}\.ipynb\).*\|) [^|]* \|$", rf"\g<1> {shown} |", text, flags=re.M)
+def with_measured(text: str, measured: dict[str, dict[str, float]]) -> str:
+    """The README with the last two columns of each lesson's row replaced; rows without a measurement stay.
+
+    `measured`: lesson -> `minutes`, and `gib` of memory at most.
+    """
+    for lesson, row in measured.items():
+        minutes = f"{row['minutes']:.1f}" if row["minutes"] < 1 else f"{row['minutes']:.0f}"
+        pattern = rf"^(\|.*\(notebooks/{lesson}\.ipynb\).*\|) [^|]* \| [^|]* \|$"
+        text = re.sub(pattern, rf"\g<1> {minutes} | {row['gib']:.1f} |", text, flags=re.M)
     return text
 
 
@@ -50,13 +54,13 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def main() -> int:
     """Measure, draw, write."""
-    measured = runtime.artifacts_folder() / "run" / "minutes.json"
+    measured = runtime.artifacts_folder() / "run" / "measured.json"
     if not measured.is_file():
         sys.exit("There is nothing measured yet: `make run` first.")
     image, alt = figure_of(nbformat.read(runtime.COURSE / "notebooks" / "07_evaluation.ipynb", as_version=4))
     replace_file(FIGURE, image)
-    minutes = json.loads(measured.read_text(encoding="utf-8"))
-    text = with_figure(with_minutes(README.read_text(encoding="utf-8"), minutes), alt)
+    rows = json.loads(measured.read_text(encoding="utf-8"))
+    text = with_figure(with_measured(README.read_text(encoding="utf-8"), rows), alt)
     replace_file(README, text.encode())
     return 0
 
