@@ -210,6 +210,30 @@ def later_copies(frame: pd.DataFrame, threshold: float = NEAR_COPY) -> pd.Series
     return pd.Series(is_copy, index=frame.index)
 
 
+class Cleaning:
+    """A frame on its way to being clean, and what each step has changed or dropped so far."""
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+        self.steps = []  # (step, rows changed, rows dropped)
+
+    def change(self, column: str, rule: Callable, step: str) -> None:
+        """Apply a rule to each value of a column."""
+        old, new = self.frame[column], self.frame[column].map(rule)
+        self.steps.append((step, int((new.astype(str) != old.astype(str)).sum()), 0))
+        self.frame = self.frame.assign(**{column: new})
+
+    def keep(self, rows: pd.Series, step: str) -> None:
+        """Keep the rows that are True (bool Series with the frame's index)."""
+        self.steps.append((step, 0, int((~rows).sum())))
+        self.frame = self.frame[rows]
+
+
+def known_or_unknown(value) -> str:
+    """A domain or style, tidied; "unknown" where it is missing."""
+    return tidy_text("" if pd.isna(value) else str(value)) or "unknown"
+
+
 def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Repair texts and labels where that is sure, and drop unusable rows.
 
@@ -220,43 +244,24 @@ def clean(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     which is right. Texts without a letter or digit count as their own key. Of near-copies (`later_copies`) the first
     stays as well; what is less alike stays, on one side of the split.
     """
-    tidy = frame.assign(text=frame["text"].fillna("").astype(str))
-    attrs = frame.attrs
-    steps = [("mend broken rows", len(attrs.get("mended_lines", [])), len(attrs.get("lost_lines", [])))]
-
-    def change(column: str, rule: Callable, step: str) -> None:
-        """Apply a rule to a column, and count what changed in the report."""
-        nonlocal tidy
-        new = tidy[column].map(rule)
-        steps.append((step, int((new.astype(str) != tidy[column].astype(str)).sum()), 0))
-        tidy = tidy.assign(**{column: new})
-
-    def keep(rows: pd.Series, step: str) -> None:
-        """Keep the rows that are True, and count the others in the report."""
-        nonlocal tidy
-        steps.append((step, 0, int((~rows).sum())))
-        tidy = tidy[rows]
-
-    change("text", strip_html, "strip HTML")
-    change("text", repair_encoding, "repair the encoding")
-    change("text", tidy_text, "tidy the text")
-    keep(~tidy["text"].isin(MISSING_TEXTS), "drop missing texts")
-    keep(tidy["stars"].map(parse_stars).notna(), "drop rows without 1 to 5 stars")
-    change("stars", parse_stars, "read the stars")
-    tidy = tidy.astype({"stars": "int64"})
-    for column in ("domain", "style"):
-        change(
-            column,
-            lambda value: tidy_text("" if pd.isna(value) else str(value)) or "unknown",
-            f"fill a missing {column}",
-        )
-    key = tidy["text"].map(lambda text: comparison_key(text) or text)
-    keep(tidy.groupby(key)["stars"].transform("nunique") == 1, "drop copies with other stars")
-    key = key[tidy.index]
-    keep(~key.duplicated(), "drop exact duplicates")
-    keep(~later_copies(tidy), "drop near-copies")
-    tidy.attrs = {}
-    return tidy.reset_index(drop=True), pd.DataFrame(steps, columns=["step", "rows_changed", "rows_dropped"])
+    tidy = Cleaning(frame.assign(text=frame["text"].fillna("").astype(str)))
+    mended, lost = frame.attrs.get("mended_lines", []), frame.attrs.get("lost_lines", [])
+    tidy.steps.append(("mend broken rows", len(mended), len(lost)))  # `load` did it
+    tidy.change("text", strip_html, "strip HTML")
+    tidy.change("text", repair_encoding, "repair the encoding")
+    tidy.change("text", tidy_text, "tidy the text")
+    tidy.keep(~tidy.frame["text"].isin(MISSING_TEXTS), "drop missing texts")
+    tidy.keep(tidy.frame["stars"].map(parse_stars).notna(), "drop rows without 1 to 5 stars")
+    tidy.change("stars", parse_stars, "read the stars")
+    tidy.frame = tidy.frame.astype({"stars": "int64"})
+    tidy.change("domain", known_or_unknown, "fill a missing domain")
+    tidy.change("style", known_or_unknown, "fill a missing style")
+    key = tidy.frame["text"].map(lambda text: comparison_key(text) or text)
+    tidy.keep(tidy.frame.groupby(key)["stars"].transform("nunique") == 1, "drop copies with other stars")
+    tidy.keep(~key[tidy.frame.index].duplicated(), "drop exact duplicates")
+    tidy.keep(~later_copies(tidy.frame), "drop near-copies")
+    tidy.frame.attrs = {}
+    return tidy.frame.reset_index(drop=True), pd.DataFrame(tidy.steps, columns=["step", "rows_changed", "rows_dropped"])
 
 
 def judge(cleaned: pd.DataFrame, manifest: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -392,23 +392,26 @@ def compare(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def scores_table() -> str:
+    """The test scores that lesson 07 left in scores.json, as Markdown, or a word that there are none yet."""
+    scores_file = runtime.artifacts_folder() / "scores.json"
+    if not scores_file.is_file():
+        return "Not evaluated yet: run lesson 07."
+    scores = json.loads(scores_file.read_text(encoding="utf-8"))
+    lines = [f"On {scores['test_reviews']} test texts:", ""]
+    lines += ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
+    for name, row in scores["models"].items():
+        accuracy, low, high, f1 = (f"{100 * row[key]:.1f}" for key in ("accuracy", "low", "high", "f1"))
+        lines.append(f"| {name} | {accuracy} | {low} to {high} | {f1} |")
+    return "\n".join(lines)
+
+
 def model_card(folder: Path, facts: dict, exports: pd.DataFrame, label_names: Sequence[str]) -> str:
     """Write README.md to an export's folder, every number of it measured, and return its text.
 
     `facts`: name -> value (data, recipe ...). Scores are those that lesson 07 left in scores.json; without it the card
     says that the model was not evaluated. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
     """
-    scores_file = runtime.artifacts_folder() / "scores.json"
-    if scores_file.is_file():
-        scores = json.loads(scores_file.read_text(encoding="utf-8"))
-        rows = [
-            f"| {name} | {100 * row['accuracy']:.1f} | {100 * row['low']:.1f} to {100 * row['high']:.1f} | {100 * row['f1']:.1f} |"
-            for name, row in scores["models"].items()
-        ]
-        head = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
-        judged = "\n".join([f"On {scores['test_reviews']} test texts:", "", *head, *rows])
-    else:
-        judged = "Not evaluated yet: run lesson 07."
     versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
     shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
     text = f"""# A text classifier: {", ".join(label_names)}
@@ -417,7 +420,7 @@ def model_card(folder: Path, facts: dict, exports: pd.DataFrame, label_names: Se
 {chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
 
 ## How good it is
-{judged}
+{scores_table()}
 
 ## Exports, on this machine
 ```

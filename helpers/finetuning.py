@@ -342,6 +342,15 @@ def steps_at_once(steps: int) -> int:
     return max(1, min(this_device().steps_per_execution, steps // 16))
 
 
+def validation_scores(
+    model: keras.Model, ids: Sequence[np.ndarray], labels: np.ndarray, batch_size: int
+) -> dict[str, float]:
+    """What the history keeps of an epoch: `validation_loss` (nats) and `validation_accuracy` (a share)."""
+    logits = logits_of(model, LengthGroupedBatches(ids, batch_size=batch_size))
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return {"validation_loss": cross_entropy(labels, logits), "validation_accuracy": accuracy}
+
+
 def fine_tune(
     classifier: models.Classifier,
     train: tuple[Sequence[str], Sequence[int]],
@@ -371,15 +380,11 @@ def fine_tune(
         batches = LengthGroupedBatches(ids, labels, recipe.batch_size, recipe.seed, epoch=len(history))
         # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
         fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[progress, *callbacks])
-        logits = logits_of(model, LengthGroupedBatches(validation_ids, batch_size=recipe.batch_size))
-        row = {"epoch": len(history) + 1, "train_loss": fitted.history["loss"][0]}
-        if not math.isfinite(row["train_loss"]):
-            raise FloatingPointError(
-                f"The loss is {row['train_loss']}: lower the learning rate ({recipe.learning_rate})."
-            )
-        row["validation_loss"] = cross_entropy(validation_labels, logits)
-        row["validation_accuracy"] = float((logits.argmax(axis=1) == validation_labels).mean())
-        history.append(row)
+        train_loss = fitted.history["loss"][0]
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"The loss is {train_loss}: lower the learning rate ({recipe.learning_rate}).")
+        validated = validation_scores(model, validation_ids, validation_labels, recipe.batch_size)
+        history.append({"epoch": len(history) + 1, "train_loss": train_loss} | validated)
         checkpoints.save(history)
     progress.bar.close()
     assign(checkpoints.weights, checkpoints.best)
