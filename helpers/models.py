@@ -10,7 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import keras
@@ -229,10 +229,10 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
     if not len(texts):
         return []
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
-    rows = [plain_text(text).split() for text in texts]
-    pieces = word_ids(tokenizer, set(chain.from_iterable(rows)))
-    ids = [list(chain.from_iterable(pieces[word] for word in row)) for row in rows]
-    return [np.array([start, *row[: max_length - 2], end], dtype="int32") for row in ids]
+    # Split twice: the words of all texts at once would take several times the memory of their ids.
+    pieces = word_ids(tokenizer, {word for text in texts for word in plain_text(text).split()})
+    rows = (chain.from_iterable(pieces[word] for word in plain_text(text).split()) for text in texts)
+    return [np.array([start, *islice(row, max_length - 2), end], dtype="int32") for row in rows]
 
 
 def word_ids(tokenizer, words: Iterable[str]) -> dict[str, list[int]]:

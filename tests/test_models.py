@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import keras
@@ -234,6 +235,16 @@ def test_a_word_is_tokenised_once_and_alike_in_any_text(minilm):
     whole = [list(minilm.tokenizer([models.plain_text(text)])[0]) for text in texts]
     assert [list(row[1:-1]) for row in rows] == whole and min(map(len, whole)) > 0
     assert models.word_ids(minilm.tokenizer, []) == {}
+
+
+def test_many_texts_take_little_more_memory_than_their_ids(minilm):
+    texts = [f"{'a good film and a very long one ' * 3}{i % 50}" for i in range(5000)]
+    models.token_ids(minilm.tokenizer, texts[:50])
+    tracemalloc.start()
+    rows = models.token_ids(minilm.tokenizer, texts)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 5000 and peak < 1.5 * held
 
 
 def test_token_ids_are_cut_framed_and_int32(minilm):
