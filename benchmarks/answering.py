@@ -17,6 +17,7 @@ from helpers import data, runtime
 SIZE = {"train": None, "epochs": 1, "one": 200, "batches": 10, "batch": 32, "judged": 400}
 TINY = {"train": 32, "epochs": 1, "one": 4, "batches": 2, "batch": 4, "judged": 16}
 EXPORTS = ("SavedModel", "LiteRT float32", "LiteRT int8", "onnxruntime float32", "onnxruntime int8")
+SOURCES = ("helpers/data.py", "helpers/models.py", "helpers/finetuning.py", "helpers/export.py")
 # Accuracy class, by the share of answers that are those of `predict`: at least, below; and the export that lesson 10 tells its
 # reader to take, which must be the fastest of its class.
 CLASSES = {
@@ -29,8 +30,10 @@ CLASSES = {
 
 
 def home(size: dict) -> Path:
-    """Folder of the exports."""
-    return runtime.artifacts_folder() / "benchmarks" / f"answering-{size['train']}"
+    """Folder of the exports, another one where data, code or versions differ."""
+    inputs = {"train": size["train"], "epochs": size["epochs"], "raw data": runtime.file_hash(data.RAW)}
+    key = runtime.artifact_key(inputs, [runtime.COURSE / source for source in SOURCES])
+    return runtime.artifacts_folder() / "benchmarks" / f"answering-{key[:12]}"
 
 
 def prepare(size: dict) -> dict:
@@ -296,6 +299,7 @@ CONTEST = contest.Contest(
     prepare,
     report,
     figure,
+    SOURCES,
 )
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from helpers import runtime
 
 RESULTS = runtime.COURSE / "benchmarks" / "results"
@@ -50,6 +52,7 @@ class Contest:
     prepare: Callable[[dict], dict]
     report: Callable[[list[dict]], str]
     figure: Callable[[list[dict]], object]
+    sources: tuple[str, ...]  # files of the course whose code decides the results, besides the contest's own
     rounds: int = 3
     slow: frozenset[str] = frozenset()  # names of those that take part in one round less
 
@@ -72,10 +75,11 @@ def machine() -> dict:
     return {"system": system, "cores": os.cpu_count(), "processor": name, "bfloat16": bfloat16}
 
 
-def circumstances(inputs: dict) -> dict:
-    """What decides a measurement besides the contestant: size and data, versions, the kind of machine."""
-    versions = {package: runtime.version_of(package) for package in PACKAGES}
-    return {"inputs": inputs, "versions": {"python": platform.python_version(), **versions}, "machine": machine()}
+def circumstances(inputs: dict, sources: Sequence[str]) -> dict:
+    """What decides a measurement besides the contestant: size and data, versions, code, the kind of machine."""
+    versions = {"python": platform.python_version()} | {package: runtime.version_of(package) for package in PACKAGES}
+    hashes = {source: runtime.file_hash(runtime.COURSE / source) for source in sources}
+    return {"inputs": inputs, "versions": versions, "sources": hashes, "machine": machine()}
 
 
 def differences(stored: dict, present: dict) -> list[str]:
@@ -132,13 +136,13 @@ def complete(
     for number, name in schedule(rounds):
         if (number, name) in known or name in failed:
             continue
-        load = round(os.getloadavg()[0], 1)  # before: other work on the machine spoils a measurement
+        busy = psutil.cpu_percent(interval=1)  # before: other work on the machine spoils a measurement
         values = measure(name, number)
         if values is None:
             failed.add(name)
             continue
         day = datetime.now(UTC).date().isoformat()
-        found.append({"contestant": name, "round": number, "date": day, "load": load, "values": values})
+        found.append({"contestant": name, "round": number, "date": day, "busy %": busy, "values": values})
         write(path, present, found)
     return [row for row in found if row["contestant"] in rounds]
 
@@ -217,7 +221,7 @@ def origin(content: dict) -> str:
         f"Measured {' and '.join(sorted({dates[0], dates[-1]}))} in {len({row['round'] for row in found})} round(s) on "
         f"{kind['cores']} cores ({kind['processor']}, {kind['system']}, {bfloat16} bfloat16). {versions}.\n\n"
         f"Size and data: {json.dumps(facts['inputs'], ensure_ascii=False)}. "
-        f"Load before a measurement, at most: {max(row['load'] for row in found)}."
+        f"Processors busy in the second before a measurement, at most: {max(row['busy %'] for row in found):.0f} %."
     )
 
 
@@ -345,7 +349,8 @@ def run(contest: Contest, script: Path, tiny: bool, only: str) -> int:
         return found
 
     path = folder / f"{contest.name}.json"
-    rounds = complete(path, circumstances(inputs), counts, measure)
+    own = [f"benchmarks/{file}.py" for file in ("contest", contest.name)]
+    rounds = complete(path, circumstances(inputs, [*own, *contest.sources]), counts, measure)
     if tiny:
         print(contest.report(rounds))
     elif not only:

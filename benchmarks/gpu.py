@@ -41,11 +41,12 @@ TESTS = [
     "evaluation",
     "pretraining",
 ]  # those that need neither TensorFlow nor the checked weights
+HELPERS = ["pandas", "scipy", "tqdm", "regex"]  # what the course's helpers import
 NEEDS = {
-    "bert": ["jax", "keras", "keras_hub", "optree"],
+    "bert": ["jax", "keras", "keras_hub", "optree", *HELPERS],
     "transformers": ["torch", "transformers"],
-    "lessons": ["jax", "keras", "keras_hub", "optree", "pandas", "sklearn", "matplotlib", "tokenizers", "safetensors", "ftfy"],
-    "tests": ["jax", "keras", "keras_hub", "optree", "pytest", "pandas", "sklearn"],
+    "lessons": ["jax", "keras", "keras_hub", "optree", *HELPERS, "sklearn", "matplotlib", "tokenizers", "safetensors", "ftfy"],
+    "tests": ["jax", "keras", "keras_hub", "optree", *HELPERS, "pytest", "sklearn"],
 }  # fmt: skip
 MINUTES = {"bert": 4, "transformers": 4, "lessons": 8, "tests": 9}  # at most; a CPU, with --tiny, gets thrice as many
 CARRIED = ["keras", "keras-hub", "optree", "ftfy", "wcwidth"]
@@ -182,7 +183,7 @@ def transformers(size: str, weights: str | None) -> dict:
     config = BertConfig(**shape, num_labels=2)  # its dropout is 0.1, too
     model = BertForSequenceClassification(config).to(device).train()
     result["parameters"] = sum(p.numel() for p in model.bert.parameters())
-    compiled = torch.compile(model)
+    compiled = torch.compile(model, dynamic=False)  # each length is compiled by itself, as XLA does
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.01, fused=device == "cuda")
     for length, texts in BATCHES[size].items():
         ids = torch.randint(1000, VOCABULARY, (texts, length), device=device)

@@ -204,10 +204,11 @@ def report(rounds: list[dict]) -> str:
     keys = numbers_of_rows(rounds)
     found, rows = speeds(rounds), []
     for key, name in NAMES.items():
-        measure = f"texts a second, {keys[-1]}"
-        against = None if key == "article" else contest.ratio(rounds, measure, NAMES["course"], name)
-        rows.append([name, contest.shown(found[name], 0), contest.shown(against, 2)])
-    speed = contest.table(["way", "texts a second", "the course is so many times as fast"], rows)
+        measures = [] if key == "article" else [f"texts a second, {number}" for number in (keys[-1], keys[0])]
+        against = [contest.ratio(rounds, measure, NAMES["course"], name) for measure in measures] or [None, None]
+        rows.append([name, contest.shown(found[name], 0), *(contest.shown(numbers, 2) for numbers in against)])
+    head = ["way", "texts a second", "the course is so many times as fast", f"with {int(keys[0]):,} rows"]
+    speed = contest.table(head, rows)
     rows = []
     for key, name in NAMES.items():
         if key == "article":
@@ -226,7 +227,8 @@ def figure(rounds: list[dict]):
 
 
 CONTESTANTS = {name: functools.partial(measured, way=key) for key, name in NAMES.items()}
-CONTEST = contest.Contest("preparing_data", CONTESTANTS, SIZE, TINY, prepare, report, figure)
+SOURCES = ("helpers/models.py", "helpers/finetuning.py")
+CONTEST = contest.Contest("preparing_data", CONTESTANTS, SIZE, TINY, prepare, report, figure, SOURCES)
 
 if __name__ == "__main__":
     sys.exit(contest.main(CONTEST, Path(__file__)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import contest
 import numpy as np
 import training
+import training_step
 
 SIZE = {name: training.SIZE[name] for name in ("reviews", "batch", "matrix", "judged")}
 TINY = {name: training.TINY[name] for name in SIZE}
@@ -43,6 +44,17 @@ def again(batches):
 
     rows = max(map(len, batches.batches))
     return finetuning.LengthGroupedBatches(batches.token_ids, batches.labels, rows)
+
+
+def short_steps_large_groups(classifier, batches):
+    """Both."""
+    return large_groups(*short_steps(classifier, batches))
+
+
+def one_worker(classifier, batches):
+    """Keras's default, with which it leaves the tuner of tf.data on."""
+    batches.workers = 1
+    return classifier, batches
 
 
 def equal_tokens(classifier, batches):
@@ -93,8 +105,7 @@ def four_lengths(classifier, batches):
 
 def all_of_it(classifier, batches):
     """Short steps, large groups and few tokens together."""
-    classifier, batches = short_steps(classifier, batches)
-    return few_tokens(*large_groups(classifier, batches))
+    return few_tokens(*short_steps_large_groups(classifier, batches))
 
 
 def give_back(small, classifier, used) -> None:
@@ -121,10 +132,12 @@ TRIES = {
     COURSE: unchanged,
     "lengths in steps of 4": short_steps,
     "groups of 50 batches": large_groups,
+    "steps of 4, groups of 50": short_steps_large_groups,
     "equal tokens": equal_tokens,
     "few tokens": few_tokens,
     "steps of 4, groups of 50, few tokens": all_of_it,
     "graph not optimised": no_optimisation,
+    "one worker": one_worker,
     ONE_THREAD: unchanged,
     ONE_CORE: unchanged,
     XLA: four_lengths,
@@ -153,11 +166,11 @@ def epoch(size: dict, name: str) -> dict:
     model.fit(batches, shuffle=False, verbose=0, callbacks=[callback])
     if changed is not classifier:
         give_back(changed, classifier, used)
-    seconds = time.perf_counter() - started
+    returned = time.perf_counter()
     rates.append(training.keras_matrix_rate("float32", size["matrix"]))
     shapes = training.shapes(batches[i] for i in range(len(batches)))
-    around = {"first step": ends[0] - started, "after the last": seconds - (ends[-1] - started)}
-    return training.measured(seconds, ends, shapes, rates) | around | {"accuracy": judge()}
+    found = training.measured(started, ends, returned, shapes, rates)
+    return found | {"first step": ends[0] - started, "accuracy": judge()}
 
 
 def on_one_core() -> None:
@@ -197,7 +210,7 @@ def figure(rounds: list[dict]):
     return contest.bars("One epoch, with one change at a time", "seconds (bar: median, line: all rounds)", found)
 
 
-CONTEST = contest.Contest("training_tries", CONTESTANTS, SIZE, TINY, prepare, report, figure)
+CONTEST = contest.Contest("training_tries", CONTESTANTS, SIZE, TINY, prepare, report, figure, training_step.SOURCES)
 
 if __name__ == "__main__":
     sys.exit(contest.main(CONTEST, Path(__file__)))

@@ -21,6 +21,7 @@ from helpers import data, models, runtime
 BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
 COMPILED_LENGTHS = (16, 32, 64, 128)
 BATCHES_A_GROUP = 16  # more: less padding, and less random an order
+FEW_BATCHES = 8  # so many are prepared by one worker, more by two
 NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
 
 
@@ -77,7 +78,6 @@ class LengthGroupedBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, token_ids, labels=None, batch_size=32, seed=0, epoch=0, pad_id=0):
-        super().__init__()
         self.token_ids, self.labels, self.pad_id = token_ids, labels, pad_id
         lengths = np.array([len(tokens) for tokens in token_ids])
         if labels is None:
@@ -86,6 +86,10 @@ class LengthGroupedBatches(keras.utils.PyDataset):
         else:
             batches = grouped_by_length(lengths, batch_size, np.random.default_rng([seed, epoch]))
         self.batches = first_two_unlike(batches, lengths)
+        # With two workers Keras turns the tuner of tf.data off. Otherwise `fit` often returns only when the tuner next
+        # wakes up, 5, 10, 20, 40 seconds after it began and so on (TensorFlow 2.21): see benchmarks/README.md.
+        # They cost a tenth of a second, too much for a few texts.
+        super().__init__(workers=2 if len(self.batches) > FEW_BATCHES else 1)
 
     @property
     def order(self) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The stand-ins for Colab and the GPU benchmark, without a network and without a GPU."""
 
 import argparse
+import ast
 import re
+import sys
 from types import SimpleNamespace
 
 import course
@@ -95,6 +97,18 @@ def test_a_share_is_of_the_higher_matrix_rate():
     assert gpu.with_shares({"tests": {"left_out": "not installed: pytest"}}) == {
         "tests": {"left_out": "not installed: pytest"}
     }
+
+
+def test_what_the_helpers_import_is_asked_for():
+    found = set()
+    for name in ("runtime", "data", "models", "finetuning", "evaluation"):
+        tree = ast.parse((runtime.COURSE / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.split(".")[0] for name in names}
+    asked = found - sys.stdlib_module_names - {"helpers", "numpy"}  # Keras brings NumPy
+    assert {"pandas", "scipy"} < asked and all(asked <= set(gpu.NEEDS[part]) for part in ("bert", "lessons", "tests"))
 
 
 def test_a_part_that_cannot_run_is_a_word(monkeypatch):

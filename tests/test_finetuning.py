@@ -27,6 +27,12 @@ def many_ids():
 # ---- batches
 
 
+def test_of_many_batches_fit_need_not_wait_for_the_tuner_of_tf_data():
+    ids = [np.array([2, 5, 3], "int32")] * (finetuning.FEW_BATCHES * 4 + 1)
+    assert finetuning.LengthGroupedBatches(ids, batch_size=4).workers == 2  # Keras then turns the tuner off
+    assert finetuning.LengthGroupedBatches(ids[:-1], batch_size=4).workers == 1
+
+
 def test_pad_fills_up_to_a_bucket_and_masks_the_filling():
     inputs = finetuning.pad(random_ids([13, 15]), pad_id=99)
     first, second = list(range(1, 14)), list(range(1, 16))
