@@ -97,7 +97,8 @@ def predict_in_fresh_process(folder: Path, texts: Sequence[str]) -> np.ndarray:
     Raises RuntimeError with what the process printed when it fails.
     """
     command = [sys.executable, "-c", CONSUMER, str(folder)]
-    environment = runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3")
+    # On the CPU: this process's TensorFlow may hold all of a GPU's memory.
+    environment = runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
     result = subprocess.run(command, input=json.dumps(list(texts)), env=environment, capture_output=True, text=True)
     lines = result.stdout.splitlines()
     answer = next((line.removeprefix("ANSWER") for line in lines if line.startswith("ANSWER")), None)

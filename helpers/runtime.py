@@ -201,6 +201,8 @@ def start(
     device = find_device(backend)
     device = replace(device, dtype_policy=dtype_policy or device.dtype_policy)
     keras.config.set_dtype_policy(device.dtype_policy)
+    if device.kind != "CPU":
+        keep_all_digits(backend, device.dtype_policy == "float32")
     if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon
         keep_compiled_programs(cache_folder() / "jax")
     chosen = PROFILES[profile]
@@ -271,6 +273,18 @@ def dtype_policy(chip: Chip) -> str:
     if chip.kind == "TPU" or (chip.capability or (0, 0)) >= (8, 0):
         return "mixed_bfloat16"
     return "mixed_float16" if (chip.capability or (0, 0)) >= (7, 0) else "float32"
+
+
+def keep_all_digits(backend: str, wanted: bool) -> None:
+    """Whether an accelerator multiplies float32 matrices as such; by default it rounds them first (to TF32, or bfloat16)."""
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest" if wanted else None)
+    else:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(not wanted)
 
 
 def keep_compiled_programs(folder: Path) -> None:

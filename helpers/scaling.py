@@ -66,15 +66,18 @@ def inputs_of(token_ids: np.ndarray) -> dict[str, np.ndarray]:
     return {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": (ids != 0).astype("int32")}
 
 
-def compiled(function: Callable) -> Callable:
-    """`function` of arrays, compiled by XLA: once for each shape of its arguments."""
+def compiled(function: Callable, by_xla: bool = True) -> Callable:
+    """`function` of arrays, compiled by XLA: once for each shape of its arguments.
+
+    Without `by_xla` TensorFlow runs it as a graph, operation by operation; JAX has nothing of the kind.
+    """
     if keras.backend.backend() == "jax":
         import jax
 
         return jax.jit(function)
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True)
+    return tf.function(function, jit_compile=by_xla)
 
 
 # ---- data in several files
@@ -150,10 +153,13 @@ def load_training(folder: Path) -> tuple[np.ndarray, np.ndarray, finetuning.Reci
 
 
 def model_and_optimizer(token_ids: np.ndarray, recipe: finetuning.Recipe):
-    """The tiny model and its AdamW for the whole training."""
+    """The tiny model and its optimizer.
+
+    SGD, whose step is as large as the gradient: AdamW divides by the gradient's size, so a sum over the devices in place of
+    their mean would not show in the weights.
+    """
     model = tiny_model(8 * (1 + int(token_ids.max()) // 8), recipe.seed)  # a multiple, so that devices can share it
-    steps = recipe.epochs * len(token_ids) // recipe.batch_size
-    return model, finetuning.make_optimizer(recipe, steps, model.trainable_variables)
+    return model, keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, global_clipnorm=recipe.clip_norm)
 
 
 def emulate(number: int) -> None:
@@ -211,32 +217,40 @@ def train(folder: Path, name: str, scope) -> None:
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         options = {"batch_size": recipe.batch_size, "epochs": recipe.epochs, "shuffle": False, "verbose": 0}
         fitted = model.fit(inputs_of(token_ids), labels, callbacks=[Report(name)], **options)
-        facts = {"losses": fitted.history["loss"]} | placement(model)
+        facts = {"losses": fitted.history["loss"]} | placement(model, recipe.batch_size)
         finetuning.save_arrays(folder / f"{name}.npz", finetuning.values_of(model.trainable_variables), facts)
 
 
-def placement(model: keras.Model) -> dict:
-    """On how many devices the weights lie, and with JAX the shape of the part of each on the first device."""
+def placement(model: keras.Model, batch_size: int) -> dict:
+    """On how many devices the weights lie; with JAX also how many texts of a batch, and what shape of each weight, one holds."""
     weights = {variable.path: variable.value for variable in model.trainable_variables}
     first = next(iter(weights.values()))
     if keras.backend.backend() == "tensorflow":
         return {"devices": len(getattr(first, "values", [first]))}
     layouts = {path: list(value.addressable_shards[0].data.shape) for path, value in weights.items()}
-    return {"devices": len(first.sharding.device_set), "layouts": layouts}
+    found = {"devices": len(first.sharding.device_set), "layouts": layouts}
+    if distribution := keras.distribution.distribution():  # asked as `fit` does
+        batch = np.zeros((batch_size, LENGTH), "int32")
+        batch = keras.distribution.distribute_tensor(batch, distribution.get_data_layout(batch.shape))
+        found["texts a device"] = batch.addressable_shards[0].data.shape[0]
+    return found
 
 
 def train_worker(folder: Path) -> None:
     """A training loop by hand, as one of the workers that TF_CONFIG names; without it, as the only one.
 
     Each worker computes its share of each batch; `optimizer.apply` adds the gradients of all up. (Keras 3's `fit` does not
-    run under this strategy: Keras issue 20585.) The first worker stores the result as `workers-N`.
+    run under this strategy: Keras issue 20585.) The first worker stores the result as `workers-N`. Raises ValueError for a
+    batch that the workers cannot share equally.
     """
     import tensorflow as tf
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()  # first: it must find TensorFlow fresh
     index, number = strategy.cluster_resolver.task_id or 0, strategy.num_replicas_in_sync
     token_ids, labels, recipe = load_training(folder)
-    share = recipe.batch_size // number
+    share, rest = divmod(recipe.batch_size, number)
+    if rest:
+        raise ValueError(f"{number} workers cannot share a batch of {recipe.batch_size} equally.")
     with strategy.scope():
         model, optimizer = model_and_optimizer(token_ids, recipe)
 

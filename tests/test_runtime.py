@@ -192,16 +192,37 @@ def test_compiled_programs_are_kept_where_jax_runs_an_accelerator(tmp_path):
     """A second process must find them; here on a CPU, with a small program, so the threshold of a second goes."""
     code = """
 import jax
+found = []
+jax.monitoring.register_event_listener(lambda event, **_: found.append(event) if event.endswith("/cache_hits") else None)
 from helpers import runtime
 runtime.chips = lambda backend: (runtime.Chip("GPU", "A100", (8, 0)),)
 runtime.start()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-print(jax.jit(lambda x: x + 1)(1))
+jax.jit(lambda x: x + 1)(1)
+print(len(found), jax.config.jax_default_matmul_precision)
 """
-    in_new_process(code, KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path))
-    assert list((tmp_path / "jax").iterdir())
-    in_new_process(code.replace('"GPU"', '"CPU"'), KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path / "other"))
-    assert not (tmp_path / "other" / "jax").exists()
+    runs = [in_new_process(code, KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path)) for _ in range(2)]
+    hits = [int(run.stdout.split()[0]) for run in runs]
+    assert list((tmp_path / "jax").iterdir()) and hits[0] == 0 < hits[1]
+    other = in_new_process(code.replace('"GPU"', '"CPU"'), KERAS_BACKEND="jax", COURSE_CACHE=str(tmp_path / "other"))
+    assert other.returncode == 0 and not (tmp_path / "other" / "jax").exists()
+
+
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.tensorflow), "jax"])
+def test_where_a_lesson_insists_on_float32_an_accelerator_keeps_all_digits(backend):
+    code = """
+from helpers import runtime
+runtime.chips = lambda backend: (runtime.Chip("GPU", "A100", (8, 0)),)
+for policy in (None, "float32"):
+    if runtime.start(dtype_policy=policy).backend == "jax":
+        import jax
+        print(jax.config.jax_default_matmul_precision == "highest", end=" ")
+    else:
+        import tensorflow as tf
+        print(not tf.config.experimental.tensor_float_32_execution_enabled(), end=" ")
+"""
+    result = in_new_process(code, KERAS_BACKEND=backend)
+    assert result.stdout.split() == ["False", "True"], result.stderr[-2000:]
 
 
 # ---- artifacts

@@ -153,11 +153,12 @@ batch_size, learning_rate = batch_size or course.profile.batch_size, learning_ra
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 steps = recipe.epochs * -(-len(train) // recipe.batch_size)
 schedule = finetuning.learning_rates(recipe, steps)
-rates = np.array([float(schedule(step)) for step in range(steps + 1)])
+some_steps = np.unique(np.linspace(0, steps, 200).astype(int))
+rates = np.array([float(schedule(step)) for step in some_steps])
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = figures.new("Learning rate: warm-up, then decay", "step", "learning rate")
-axes.plot(rates, color=figures.BLUE)
+axes.plot(some_steps, rates, color=figures.BLUE)
 figures.show(figure, "A line that rises steeply from 0 over the first tenth of the steps and then falls slowly back to 0.")
 
 # %%
@@ -224,7 +225,8 @@ results["LoRA"] = finetuning.predict_proba(lora, validation["text"].tolist())
 heads, layers = lora.backbone.num_heads, lora.backbone.num_layers
 thin = 2 * layers * lora_rank * (width * heads + width // heads)
 course.claim("LoRA trains the two thin matrices of each query and value, and the head", trained["LoRA"] == thin + head_size)
-course.claim("that is under 2 % of all numbers", trained["LoRA"] < 0.02 * trained["full"])
+if lora_rank <= 4:
+    course.claim("that is under 2 % of all numbers", trained["LoRA"] < 0.02 * trained["full"])
 
 # %% [markdown]
 # ## The three ways side by side
@@ -269,17 +271,20 @@ failing = models.classifier(course.profile.backbone, len(label_names), seed)
 failing.model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 some = train[: 40 * batch_size]
 ids, targets = finetuning.encoded(failing, some["text"].tolist(), some["label"], recipe.max_length)
-failing.model.fit(finetuning.LengthGroupedBatches(ids, targets, batch_size, seed), shuffle=False, verbose=0)
+fitted = failing.model.fit(finetuning.LengthGroupedBatches(ids, targets, batch_size, seed), shuffle=False, verbose=0)
+failing_loss = fitted.history["loss"][0]
+print(f"mean loss of these steps {failing_loss:.2f}; ln 2 is {np.log(2):.2f}")
 answers = finetuning.predict_proba(failing, validation["text"].tolist())
 print(pd.Series(answers.argmax(axis=1)).map(dict(enumerate(label_names))).value_counts().to_string())
 
 # %%
 share = np.bincount(answers.argmax(axis=1)).max() / len(answers)
-course.finding("after 40 steps over 95 % of its answers are the same class", share > 0.95)
+course.finding("after 40 steps over 95 % of its answers are the same class", share > 0.95 and np.isfinite(answers).all())
+course.finding("the mean loss of these steps is no better than chance", failing_loss > np.log(2))
 
 # %% [markdown]
 # It answers the same to everything: the large steps have destroyed what pre-training built. No error, no warning, only a
-# loss that stays near ln 2. If your BERT "does not learn", look at the rate first.
+# loss that gets no better than chance. If your BERT "does not learn", look at the rate first.
 
 # %% [markdown]
 # ## Computed beforehand: seeds, rates, warm-up
@@ -403,7 +408,8 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 pairs = zip(finetuning.values_of(through.model.variables), finetuning.values_of(resumed.model.variables), strict=True)
 difference = max(np.abs(a.astype("float64") - b.astype("float64")).max() for a, b in pairs)
-course.claim("resumed, all weights end within 0.000001 of the uninterrupted ones", difference < 1e-6)
+rounding = 1e-6 if course.device.kind == "CPU" else 1e-3  # accelerators may add up in another order each time
+course.claim("resumed, all weights end as the uninterrupted ones, up to rounding", difference < rounding)
 
 # %% [markdown]
 # ## Going further: should the words be "cleaned" first?

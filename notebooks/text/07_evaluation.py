@@ -147,7 +147,8 @@ figures.show(
 
 # %%
 areas = {name: curve["roc_area"] for name, curve in found.items()}
-course.finding("MiniLM's area under the ROC curve is over 0.87", areas["fine-tuned MiniLM"] > 0.87 or train_limit)
+if train_limit is None:
+    course.finding("MiniLM's area under the ROC curve is over 0.87", areas["fine-tuned MiniLM"] > 0.87)
 
 # %% [markdown]
 # ## How sure? An interval
@@ -162,7 +163,7 @@ print(f"accuracy {100 * scores['accuracy']:.1f} %, 95 % interval {100 * low:.1f}
 # %% [markdown]
 # ## Against the baselines
 #
-# The bag of words learnt from the same reviews. It takes a second to train, MiniLM minutes. Are they well spent?
+# The bag of words learnt from the same reviews. It takes seconds to train, MiniLM minutes. Are they well spent?
 
 # %% tags=["nbval-ignore-output"]
 majority = evaluation.majority(train["label"].to_numpy(), len(test), len(label_names))
@@ -179,13 +180,14 @@ print(evaluation.save_scores(table, len(test), runtime.artifacts_folder()))
 bert, words, majority = (table.loc[name] for name in ("fine-tuned MiniLM", "bag of words", "majority"))
 course.finding("MiniLM beats the majority by over 15 points", bert["accuracy"] > majority["accuracy"] + 0.15)
 if train_limit is None:
-    course.finding("it is better than the bag of words outside both intervals", bert["low"] > words["high"])
+    course.finding("it beats the bag of words by over 2 points", bert["accuracy"] > words["accuracy"] + 0.02)
 
 # %% [markdown]
 # ## A paired test
 #
 # Both models read the same reviews, so look only where they differ. **McNemar's test** asks whether the reviews that one
-# alone gets right are split evenly, as chance would. The interval of the *difference* is narrower than that of each model.
+# alone gets right are split evenly, as chance would. And the *difference* gets an interval of its own, from the same reviews for both: narrower
+# than if each model had been judged on other ones.
 
 # %% tags=["nbval-ignore-output"]
 pair = evaluation.mcnemar(labels, probabilities, rivals["bag of words"])
@@ -195,8 +197,10 @@ print(f"p = {pair['p_value']:.1g}; difference {100 * low:.1f} to {100 * high:.1f
 
 # %%
 if train_limit is None:
-    course.finding("so uneven a split has a probability under 0.001 by chance", pair["p_value"] < 0.001)
-    course.finding("MiniLM gains over 2 points, interval included", low > 0.02)
+    course.finding("so uneven a split has a probability under 0.05 by chance", pair["p_value"] < 0.05)
+    course.finding("MiniLM gains, the whole interval is above 0", low > 0)
+    apart = np.hypot(bert["high"] - bert["low"], words["high"] - words["low"])  # widths of independent intervals add up as squares
+    course.finding("the interval is narrower than from separate reviews", high - low < apart)
 
 # %% [markdown]
 # What this does not know: another training seed would give another MiniLM. Lesson 06 showed that spread.
@@ -335,9 +339,10 @@ backbone = classifier.backbone
 numbers = models.parameter_count(classifier.model)
 work = evaluation.operations(backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim, tokens=24)
 print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f} billion operations a text")
+print(f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters are the vocabulary's vectors")
 
 # %% [markdown]
-# Over half of the parameters are the vocabulary's vectors: they cost memory, hardly any time. Now the seconds, one text at
+# Those vectors cost memory, hardly any time. Now the seconds, one text at
 # a time and 32 together, beside the bag of words.
 
 # %% tags=["nbval-ignore-output"]
