@@ -159,7 +159,7 @@ def model_and_optimizer(token_ids: np.ndarray, recipe: finetuning.Recipe):
     their mean would not show in the weights.
     """
     model = tiny_model(8 * (1 + int(token_ids.max()) // 8), recipe.seed)  # a multiple, so that devices can share it
-    return model, keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, global_clipnorm=recipe.clip_norm)
+    return model, keras.optimizers.SGD(recipe.learning_rate, global_clipnorm=recipe.clip_norm)
 
 
 def emulate(number: int) -> None:

@@ -261,8 +261,9 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     course.claim("every review comes exactly once, with its ids", same and len(read) == len(ids))
     model = scaling.tiny_model(pieces, seed)
     model.compile("adamw", loss)
-    model.fit(scaling.read_shards(paths, global_batch), verbose=0)
-    course.claim("Keras trains on them: an update for each batch", int(model.optimizer.iterations) == len(ids) // global_batch)
+    steps = len(ids) // global_batch  # files do not know how many they hold; without it Keras tries one batch too many
+    model.fit(scaling.read_shards(paths, global_batch), steps_per_epoch=steps, shuffle=False, verbose=0)
+    course.claim("Keras trains on them: an update for each batch", int(model.optimizer.iterations) == steps)
 
 # %% [markdown]
 # Files in a far-away store are slow to *open*; here that takes a fifth of a second. `interleave` opens several at once and takes a text from each
@@ -318,7 +319,8 @@ print(inspect.getsource(scaling.data_parallel))
 # %% [markdown]
 # A notebook's kernel has one backend and one number of devices, fixed at its first computation. So `helpers/scaling.py` runs as a program in a process of its
 # own: first on one device, then on four. A batch must be divisible by the devices. The optimizer is SGD on purpose: AdamW divides by the
-# gradient's size, and would hide it if four devices' gradients were added up where their mean is due.
+# gradient's size, and would hide it if four devices' gradients were added up where their mean is due. (In 24 plain steps the model hardly
+# learns more than not to be wrong too surely; for the comparison that does not matter.)
 
 # %% tags=["nbval-ignore-output"]
 scaling.run("devices", folder / "plain", 1, devices, environments=[{"KERAS_BACKEND": "jax"}])
@@ -329,7 +331,7 @@ losses_of_many, many, facts = scaling.result(folder / "plain", f"jax-{devices}")
 course.claim("JAX: the weights lay on as many devices as we asked for", facts["devices"] == devices)
 course.claim("and each had its share of a batch", facts["texts a device"] == global_batch // devices)
 course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_many).max() < 1e-4)
-course.claim("and so are the weights, within 0.001", scaling.largest_difference(one, many) < 1e-3)
+course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, many) < 1e-4)
 course.claim("the loss falls by over 0.01", losses[0] - losses[-1] > 0.01)
 
 # %% [markdown]
@@ -345,7 +347,7 @@ if course.has_tensorflow("the claims about it"):
     losses_of_two, two, facts = scaling.result(folder / "plain", "tensorflow-2")
     course.claim("TensorFlow: the weights lay on two devices", facts["devices"] == 2)
     course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_two).max() < 1e-4)
-    course.claim("and so are the weights, within 0.001", scaling.largest_difference(one, two) < 1e-3)
+    course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, two) < 1e-4)
 
 # %% [markdown]
 # Is it always the same? We had switched one thing off: **clipping** (梯度裁剪). Now it is on. JAX compiles one program for all devices and
@@ -363,10 +365,10 @@ if course.has_tensorflow("clipping under MirroredStrategy"):
 
 # %%
 by_jax = [scaling.result(clipped, f"jax-{number}")[1] for number in (1, devices)]
-course.claim("JAX: with clipping, too, the weights agree within 0.001", scaling.largest_difference(*by_jax) < 1e-3)
+course.claim("JAX: with clipping, too, the weights agree within 0.0001", scaling.largest_difference(*by_jax) < 1e-4)
 if course.has_tensorflow("the claim about TensorFlow"):
     by_tensorflow = [scaling.result(clipped, f"tensorflow-{number}")[1] for number in (1, 2)]
-    course.claim("TensorFlow: they differ by over 0.002", scaling.largest_difference(*by_tensorflow) > 2e-3)
+    course.claim("TensorFlow: they differ by over 0.001", scaling.largest_difference(*by_tensorflow) > 1e-3)
 
 # %% [markdown]
 # Two more traps. Four devices with 64 texts *each* are a batch of 256: fewer updates, so people raise the learning rate with the batch and
@@ -488,7 +490,7 @@ if course.has_tensorflow("two workers"):
 if course.has_tensorflow("the claims about it"):
     losses_of_workers, by_workers = scaling.result(folder / "plain", "workers-2")[:2]
     course.claim("two workers: the losses are those of one device, within 0.0001", np.abs(losses - losses_of_workers).max() < 1e-4)
-    course.claim("and so are the weights, within 0.001", scaling.largest_difference(one, by_workers) < 1e-3)
+    course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, by_workers) < 1e-4)
 
 # %% [markdown]
 # With real hosts come the hard parts: a worker that dies stops all (so checkpoint often), a slow one slows all, and each must do equally
