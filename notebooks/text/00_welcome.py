@@ -170,8 +170,8 @@ course.claim("the two clean rooms are alike (cosine over 0.4)", similarity[0, 1]
 course.claim("a room and a film are not (cosine under 0.25)", max(similarity[0, 2], similarity[1, 2]) < 0.25)
 
 # %% [markdown]
-# Look at the second sentence once more: no word says *clean* or *spotless* as the first one does, yet the
-# model puts them side by side. What it does **not** show: that the model knows praise from blame. That takes
+# Look at the second sentence once more: it says *could not have been cleaner* where the first says *spotless*. Of words they
+# share hardly any, yet the model puts them side by side. What it does **not** show: that the model knows praise from blame. That takes
 # fine-tuning (微调), in lesson 06.
 
 # %% [markdown]

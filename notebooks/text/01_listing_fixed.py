@@ -524,7 +524,7 @@ course.claim("'studies' has the lemma 'study' and the stem 'studi'", (pipeline("
 
 # %% [markdown]
 # **The test that chooses.** The listing validates on the test set, and has no other split. Whoever keeps the best of several models by that score
-# reports a score that is too good. How much? We train 40 models on few labels, choose on one half of the test, and look at the other half.
+# reports a score that is too good. How much? We train 40 models on few labels, choose on 100 reviews of the test, and look at the others.
 
 # %%
 # Errata 17, 29 and 31

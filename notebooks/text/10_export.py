@@ -191,8 +191,9 @@ if course.has_tensorflow("the claim about it"):
 # %% [markdown]
 # ## LiteRT: one file for phones
 #
-# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. Ours holds the tokenizer, too. Smaller numbers
-# (量化, quantisation) make it smaller: float16 halves it, int8 stores each weight in one byte and computes in floats.
+# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. Ours holds the tokenizer, too, all but its first step (`models.plain_text`),
+# which the caller does. Smaller numbers (量化, quantisation) make it smaller: float16 halves it; int8 stores each weight in one byte, rounds what
+# meets it to 8 bits on the way, and keeps floats between the layers.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
@@ -210,8 +211,8 @@ if course.has_tensorflow("the ids inside LiteRT"):
     course.claim("the tokenizer inside gives the same ids for every text", all(same))
 
 # %% [markdown]
-# It is another tokenizer, tensorflow-text's FastBertTokenizer: KerasHub's own does not convert. Some thousand rare characters are
-# known to be read differently; `data/tokenizer_differences.csv` lists them, and a test proves the list complete.
+# It is another tokenizer, tensorflow-text's FastBertTokenizer: KerasHub's own does not convert. Some thousand characters, such as `…` and `½`, are
+# known to be read otherwise than BERT's own rules say; `data/tokenizer_differences.csv` lists them, and a test proves the list complete.
 
 # %% [markdown]
 # ## ONNX: a file for other runtimes
