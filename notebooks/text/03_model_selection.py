@@ -393,7 +393,7 @@ course.claim("and gains under 3 points", bert_large["quality"] - bert_base["qual
 # | Which language? | Chinese: BERT Chinese; several: multilingual; English: the others |
 # | How long are your texts? | over 512 tokens: ModernBERT, or cut (lesson 02 counts) |
 # | May you use it? | read the licence, for the weights, not only for the code |
-# | How fast, where, how many labels? | few milliseconds on a CPU: MiniLM; 50 labels are too few for any (lesson 06) |
+# | How fast, where, how many labels? | few milliseconds on a CPU: MiniLM, exported (lesson 10); 50 labels are too few for any (lesson 06) |
 #
 # Then take the two smallest that pass, and measure both on *your* data.
 #

@@ -202,7 +202,8 @@ course.claim("in float32, too, it is 200", cross_entropy(np.array([0]), z) == 20
 
 # %% [markdown]
 # Keras: with `from_logits=True` it does just that. Given probabilities, it cuts them at 0.0000001 instead, so the loss ends at
-# $-\ln 10^{-7}\approx 16.1$: wrong or very wrong, it is flat there, and what is flat teaches nothing.
+# $-\ln 10^{-7}\approx 16.1$: wrong or very wrong, it is flat there, and what is flat teaches nothing. (Where a
+# model of TensorFlow's ends in a softmax layer, Keras finds the logits behind it and takes them; with JAX it cannot. Do not rely on it.)
 
 # %%
 from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -129,7 +129,8 @@ course.claim("a corpus cut short is refused", refused)
 # ## WordPiece, by hand
 #
 # BERT's vocabulary is learnt from text, too. Begin with letters; `##` marks those that do not begin a word. Then join the two
-# neighbours that occur most often, and again, and again. Twenty words, six joins:
+# neighbours that occur most often, and again, and again. (That is byte-pair encoding, which the library below uses, too; WordPiece as first
+# described also divides by how often each part occurs.) Twenty words, six joins:
 
 # %%
 words = "low low low lower lower newer newer newer newest newest widest wide wide new new old older oldest cold colder".split()
@@ -141,7 +142,7 @@ for number in range(1, 7):
 print("  ".join(" ".join(spelling) for spelling in pieces))
 
 # %% [markdown]
-# Frequent endings and stems become pieces; rare words stay in parts, and no word is ever unknown. The library `tokenizers` did
+# Frequent endings and stems become pieces; rare words stay in parts. Unknown is only a word with a letter that the vocabulary lacks. The library `tokenizers` did
 # the same with your corpus until there were 8,000 pieces. How does that fit texts it has never seen, beside BERT's 30,522?
 
 # %% tags=["nbval-ignore-output"]
@@ -210,8 +211,8 @@ course.claim("special tokens are never chosen", wrong == 0)
 # ## One encoder, two ways to look
 #
 # All three share one small Transformer: 2 layers, 128 wide, 1.4 million numbers, most of them in the embeddings. It differs from
-# BERT in two places, to learn sooner: it normalises before each part of a layer, and it marks places by
-# sines (Vaswani et al., 2017) whose longest wave is as long as a row, not 10,000 places. A causal model must not see the answer. Does ours? Change the future:
+# BERT, to learn sooner, above all in two things: it normalises before each part of a layer, and it marks places by
+# sines (Vaswani et al., 2017) whose longest wave is about six rows long (2π times 64 places), not 2π times 10,000 places. A causal model must not see the answer. Does ours? Change the future:
 
 # %% tags=["nbval-ignore-output"]
 size = pretraining.Size()
@@ -357,7 +358,8 @@ course.claim("resumed, all weights end within 0.000001 of the uninterrupted ones
 # %% [markdown]
 # ## Computed beforehand: a quarter of an hour
 #
-# All three once more, 13 to 20 times as long (`make experiments`). Held-out loss by step, and those that count:
+# All three once more, 13 to 20 times as long, at a peak rate of 0.002 instead of 0.003 (`make experiments`). Held-out loss by step, judged on
+# eight batches, and those that count, on all:
 
 # %% tags=["nbval-ignore-output"]
 long = {name: runtime.experiment(f"pretraining_long_{name}").iloc[0] for name in ("masked", "causal", "denoising")}
@@ -379,8 +381,8 @@ course.claim("test texts, causal: over half a nat below the bigram", test["causa
 course.claim("test texts, denoising: over a nat below the unigram", test["denoising"]["model"] < test["denoising"]["unigram"] - 1)
 
 # %% [markdown]
-# Now all beat counting. Patience was all it took: the masked model was still near the unigram after 1,000 steps, and only then
-# learnt to use its neighbours. The causal model learns faster, since *all* tokens of a row are answers, not 15 of 100; a step costs more for
+# Now all beat counting. What it took was above all patience: after its minute of 1,000 steps the masked model was near the unigram, and only the
+# long run taught it to use its neighbours. (That had another rate, too.) The causal model learns faster, since *all* tokens of a row are answers, not 15 of 100; a step costs more for
 # it, though. Docstrings are a kind text: they repeat themselves. Do not compare these losses with other corpora's.
 #
 # What do they say? Their weights lie in `data/pretrained/`. Read, and judge for yourself:
@@ -535,9 +537,9 @@ course.claim("the exponent's interval lies between 0.04 and 0.08", 0.04 < low < 
 # A fine line, and a trap. These models read 0.6 million tokens each, and none had learnt what it could. The 110-million model of the line's end would need its own rate,
 # and far more text; nobody should believe the interval there. A law of five points says what happens between them.
 #
-# ## Going further: why the sines are as long as a row
+# ## Going further: why the sines are short
 #
-# The sines of Vaswani et al. (2017) have waves up to 10,000 places long; in a row of 64 most of them hardly move. Computed beforehand: the masked
+# The sines of Vaswani et al. (2017) have waves up to 2π times 10,000 places long; in a row of 64 most of them hardly move. Computed beforehand: the masked
 # model's minute with both, two seeds each.
 
 # %%
