@@ -127,6 +127,15 @@ def test_rounds_of_other_circumstances_are_refused(tmp_path, capsys, part, chang
     assert contest.stored(tmp_path / "none.json", PRESENT) == []
 
 
+def test_the_code_that_is_measured_is_among_the_circumstances():
+    path = runtime.COURSE / "helpers" / "models.py"
+    assert contest.circumstances({}, ["helpers/models.py"])["sources"] == {"helpers/models.py": runtime.file_hash(path)}
+    for each in CONTESTS:
+        assert all((runtime.COURSE / source).is_file() for source in each.sources)
+        stored = json.loads((contest.RESULTS / f"{each.name}.json").read_text(encoding="utf-8"))["circumstances"]
+        assert set(stored["sources"]) == {"benchmarks/contest.py", f"benchmarks/{each.name}.py", *each.sources}
+
+
 def test_verdicts_follow_the_median_and_name_a_spread_across_the_aim():
     aims = [
         contest.Aim("far above", 2, (3.0, 2.5, 4.0)), contest.Aim("just", 2, (2.0, 1.9, 4.0)),
