@@ -75,12 +75,12 @@ def real_share(batches: list[tuple[int, int, int]]) -> float:
     return sum(real for _, _, real in batches) / sum(rows * length for rows, length, _ in batches)
 
 
-def measured(started: float, ends: list[float], returned: float, batches: list[tuple[int, int, int]], rates) -> dict:
+def measured(started: float, ends: list[float], returned: float, batches: list, rates: list[float]) -> dict:
     """What is stored of an epoch.
 
-    `started`, `returned`: readings of the clock before and after all of it; `ends`: when each step ended; `batches`: (rows, length, real tokens) of each step; `rates`: of matrix products, in
-    operations a second, before and after. `tokens a second` (real ones) and `rate share` (against the better rate) are
-    taken after the first WARM_UP steps.
+    `started`, `returned`: readings of the clock before and after all of it; `ends`: when each step ended; `batches`:
+    (rows, length, real tokens) of each step; `rates`: of matrix products, in operations a second, before and after.
+    `tokens a second` (real ones) and `rate share` (against the better rate) are taken after the first WARM_UP steps.
     """
     later, took = batches[WARM_UP : len(ends)], ends[-1] - ends[WARM_UP - 1]
     rate = sum(training_flops(rows, length) for rows, length, _ in later) / took
