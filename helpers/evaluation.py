@@ -1,6 +1,5 @@
 """Lesson 07: how good is it, how sure are we, and where does it fail?"""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -295,16 +294,10 @@ def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
 
 
 def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
-    """Write scores.txt (for the end of `make run`) and scores.json (for the model card); return the text.
-
-    `table` is that of `compare`. Both files are written whole or not at all.
-    """
-    columns = ["accuracy", "low", "high", "f1"]
-    shown = (100 * table[columns]).round(1).to_string()
+    """Write scores.txt (for the end of `make run`), whole or not at all; return the text. `table`: that of `compare`."""
+    shown = (100 * table[["accuracy", "low", "high", "f1"]]).round(1).to_string()
     text = f"Test texts: {test_reviews}. Accuracy with its 95 % interval, and macro F1, in %:\n{shown}\n"
-    facts = {"test_reviews": test_reviews, "models": table[columns].to_dict(orient="index")}
-    for name, content in (("scores.txt", text), ("scores.json", json.dumps(facts, indent=1))):
-        unfinished = folder / f"{name}.unfinished"
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(folder / name)
+    unfinished = folder / "scores.txt.unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(folder / "scores.txt")
     return text

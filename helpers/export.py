@@ -169,7 +169,8 @@ def lite(
 ) -> Path:
     """Write a LiteRT file for each kind to `folder`, and `labels`-free: the order of the classes is the model's.
 
-    float32, float16 and int8 (weights in int8, computed in float: "dynamic range") hold the tokenizer: one plain string
+    float32, float16 and int8 ("dynamic range": weights in int8, what meets them
+    rounded to int8 on the way, floats between the layers) hold the tokenizer: one plain string
     in (`models.plain_text` first: LiteRT lacks the regular expressions), `probabilities` and `token_ids` out. "full
     int8" computes in whole numbers, calibrated on `samples`, and takes token ids. Texts are cut at MAX_LENGTH.
     Raises RuntimeError on another backend than TensorFlow, ValueError for an unknown kind.
@@ -393,25 +394,22 @@ def compare(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def scores_table() -> str:
-    """The test scores that lesson 07 left in scores.json, as Markdown, or a word that there are none yet."""
-    scores_file = runtime.artifacts_folder() / "scores.json"
-    if not scores_file.is_file():
-        return "Not evaluated yet: run lesson 07."
-    scores = json.loads(scores_file.read_text(encoding="utf-8"))
-    lines = [f"On {scores['test_reviews']} test texts:", ""]
-    lines += ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
-    for name, row in scores["models"].items():
+def scores_table(scores: pd.DataFrame) -> str:
+    """The table of `evaluation.compare` as Markdown, in %."""
+    lines = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
+    for name, row in scores.iterrows():
         accuracy, low, high, f1 = (f"{100 * row[key]:.1f}" for key in ("accuracy", "low", "high", "f1"))
         lines.append(f"| {name} | {accuracy} | {low} to {high} | {f1} |")
     return "\n".join(lines)
 
 
-def model_card(folder: Path, facts: dict, exports: pd.DataFrame, label_names: Sequence[str]) -> str:
+def model_card(
+    folder: Path, facts: dict, scores: pd.DataFrame, exports: pd.DataFrame, label_names: Sequence[str]
+) -> str:
     """Write README.md to an export's folder, every number of it measured, and return its text.
 
-    `facts`: name -> value (data, recipe ...). Scores are those that lesson 07 left in scores.json; without it the card
-    says that the model was not evaluated. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
+    `facts`: name -> value (data, recipe ...). `scores`: on the test texts, of `evaluation.compare`; `exports`: of
+    `compare`. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
     """
     versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
     shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
@@ -420,8 +418,8 @@ def model_card(folder: Path, facts: dict, exports: pd.DataFrame, label_names: Se
 ## What it is
 {chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
 
-## How good it is
-{scores_table()}
+## How good it is, on the test texts
+{scores_table(scores)}
 
 ## Exports, on this machine
 ```

@@ -175,7 +175,7 @@ class Size:
     width: int = 128
     intermediate: int = 512
     sequence_length: int = 64  # as the batches'
-    longest_wave: float = 64.0  # of the sines that mark places, in places
+    longest_wave: float = 64.0  # of the sines that mark places, in 2 pi places
     dropout: float = 0.0  # a text is seen once or twice: there is little to over-fit
 
 
@@ -184,8 +184,8 @@ def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: b
 
     With `causal` each place sees only what is before it, and there are no `segment_ids`. Unlike BERT it normalises
     before each part of a layer, not after (Xiong et al., 2020), draws its random weights for its width, and has fixed
-    positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is as long as a row, not 10,000 places; lesson 05
-    measures the difference. `models.with_head` makes a classifier of it.
+    positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is 2 pi rows long, not 2 pi times 10,000 places; lesson
+    05 measures the difference. `models.with_head` makes a classifier of it.
     """
     keras.utils.set_random_seed(seed)
     names = ("token_ids", "padding_mask") if causal else ("token_ids", "padding_mask", "segment_ids")

@@ -27,7 +27,7 @@ def pins(text):
 
 
 def test_each_stand_in_pins_all_it_installs():
-    assert set(LISTS) == set(colab.LESSONS)
+    assert set(LISTS) == set(colab.RUNTIMES)
     for text in LISTS.values():
         lines = [line for line in text.splitlines() if line and not line.startswith("#") and line != "-r jax.txt"]
         assert len(lines) == len(pins(text)), [line for line in lines if "==" not in line]

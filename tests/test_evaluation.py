@@ -248,14 +248,12 @@ def test_length_slices_are_quarters_named_by_their_words():
     assert named[0] == "01-03 words" and named[11] == "10-12 words"
 
 
-def test_scores_are_saved_for_the_table_and_the_card(tmp_path, three_classes):
-    import json
-
+def test_scores_are_saved_for_the_table(tmp_path, three_classes):
     labels, probabilities = three_classes
     table = evaluation.compare(labels, {"random": probabilities})
     text = evaluation.save_scores(table, 200, tmp_path)
     assert text == (tmp_path / "scores.txt").read_text(encoding="utf-8") and text.startswith("Test texts: 200.")
-    facts = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert facts["test_reviews"] == 200
-    assert facts["models"]["random"] == {k: table.loc["random", k] for k in ("accuracy", "low", "high", "f1")}
-    assert len(list(tmp_path.iterdir())) == 2
+    accuracy, f1 = (f"{100 * table.loc['random', key]:.1f}" for key in ("accuracy", "f1"))
+    name, shown, *_, last = text.splitlines()[-1].split()
+    assert (name, shown, last) == ("random", accuracy, f1)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.txt"]

@@ -21,7 +21,7 @@ import bootstrap
 import course
 
 COURSE = course.COURSE
-LESSONS = {"tensorflow": ["00", "02", "06", "07", "10"], "jax": ["00", "02", "06", "07", "10"]}
+RUNTIMES = ("tensorflow", "jax")
 # The cell promises to leave these as they are, which Colab may have imported already.
 UNTOUCHED = ("tensorflow", "tensorflow-text", "jax", "jaxlib", "numpy", "protobuf")
 # As in Colab, the kernel works in /content and finds the course by what the cell did, not by this process's path.
@@ -88,7 +88,7 @@ def run_cell(interpreter: Path, content: Path, variables: dict[str, str]) -> Non
 def main(arguments: list[str] | None = None) -> int:
     """Make the stand-in, run cell and lessons, print what changed and how it went; 0 when all is well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runtime", choices=list(LESSONS))
+    parser.add_argument("runtime", choices=RUNTIMES)
     parser.add_argument("lesson", nargs="*", help="first characters of the lessons' names; none: those above")
     parser.add_argument("--python", help="a Python 3.13 (default: the variable PYTHON, else python3.13)")
     parser.add_argument(
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     if touched := sorted(changed.keys() & set(UNTOUCHED)):
         print(f"FAILED: the cell changes {', '.join(touched)}, which Colab may have imported before it runs.")
         return 1
-    command = [str(interpreter), "-c", RUN_LESSONS, "run", *(options.lesson or LESSONS[options.runtime])]
+    command = [str(interpreter), "-c", RUN_LESSONS, "run", *(options.lesson or course.ELSEWHERE)]
     command += ["--parameters", options.parameters]
     failed = subprocess.call(command, cwd=folder / "content" / "course", env=variables)
     print(f"{options.runtime}: {'FAILED' if failed else 'passed'}; {(time.monotonic() - started) / 60:.1f} min in all")

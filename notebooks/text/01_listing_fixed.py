@@ -565,8 +565,8 @@ if course.has_tensorflow("tf.data"):
 # Erratum 16
 def first_weights(seed=None):
     """A new layer's weights, as a program with or without a seed begins with them."""
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
+    # This notebook has a seed already: what a program has without one is whatever the system deals it.
+    keras.utils.set_random_seed(int.from_bytes(os.urandom(4)) if seed is None else seed)
     layer = keras.layers.Dense(2)
     layer.build((None, 384))
     return keras.ops.convert_to_numpy(layer.kernel)

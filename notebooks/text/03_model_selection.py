@@ -54,7 +54,7 @@ import pandas as pd
 
 from helpers import data, evaluation, figures, finetuning, models, runtime
 
-course = runtime.start(seed, profile, source)
+course = runtime.start(seed, profile, source, dtype_policy="float32")  # what we build must equal KerasHub's, to many digits
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepared(course.source, max_rows)

@@ -353,7 +353,9 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 pairs = zip(through.get_weights(), resumed.get_weights(), strict=True)
-course.claim("resumed, all weights end within 0.000001 of the uninterrupted ones", max(np.abs(a - b).max() for a, b in pairs) < 1e-6)
+difference = max(np.abs(a - b).max() for a, b in pairs)
+rounding = 1e-6 if course.device.kind == "CPU" else 1e-3  # accelerators may add up in another order each time
+course.claim("resumed, all weights end as the uninterrupted ones, up to rounding", difference < rounding)
 
 # %% [markdown]
 # ## Computed beforehand: a quarter of an hour
@@ -448,12 +450,15 @@ mean = wide.groupby("labels")[list(ways)].mean()
 course.claim("with 50 labels a field it gains over 10 points, the whole interval", gains[50][1] > 0.10)
 course.claim("with 200 over 4 points, the whole interval", gains[200][1] > 0.04)
 course.claim("with 1,000 under 4 points", gains[1000][0] < 0.04)
+commonest = topics.loc[topics["labels"] == 50, "majority"].mean()
+course.claim("with 50, random weights are worse than always the commonest field", mean["random"][50] < commonest < mean["masked"][50])
 course.claim("50 labels and pre-training beat 200 labels without", mean["masked"][50] > mean["random"][200])
 course.claim("with 50, pre-trained is over 5 points better than the bag of words", mean["masked"][50] > mean["bag of words"][50] + 0.05)
 course.claim("with 1,000 they are within 3 points of each other", abs(mean["masked"][1000] - mean["bag of words"][1000]) < 0.03)
 
 # %% [markdown]
-# It helped, and most where labels are few: with 50 labels the pre-trained encoder does better than the other with 200. With 1,000 labels a field
+# It helped, and most where labels are few: with 50 labels the pre-trained encoder does better than the other with 200 (and the other,
+# with 50, worse than always naming the commonest field). With 1,000 labels a field
 # little is left of it, and counting words is as good as a small encoder. That is the honest size of it. BERT read two thousand times as
 # much text with 75 times as many weights; what that buys, lesson 06 shows.
 #

@@ -54,7 +54,7 @@ number_of_texts = 200  # reviews on which exports and model are compared
 # %%
 import numpy as np
 
-from helpers import data, finetuning, models, runtime
+from helpers import data, evaluation, finetuning, models, runtime
 
 course = runtime.start(seed, profile, source, dtype_policy="float32")  # answers are compared to many digits
 
@@ -84,8 +84,9 @@ for tokenizer in (classifier.tokenizer, careless):
 # %%
 right = finetuning.predict_proba(classifier, texts)
 wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
-course.finding("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
-course.finding("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
+if train_limit is None and epochs >= 3:
+    course.finding("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
+    course.finding("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
 
 # %% [markdown]
 # No error, no warning: only another answer.
@@ -208,7 +209,7 @@ if course.has_tensorflow("the ids inside LiteRT"):
     expected = models.token_ids(classifier.tokenizer, texts)
     inside = [lite["int8"].outputs(text)["token_ids"][0] for text in texts]
     same = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(inside, expected, strict=True)]
-    course.claim("the tokenizer inside gives the same ids for every text", all(same))
+    course.finding("the tokenizer inside gives the same ids for every text", all(same))
 
 # %% [markdown]
 # It is another tokenizer, tensorflow-text's FastBertTokenizer: KerasHub's own does not convert. Some thousand characters, such as `…` and `½`, are
@@ -229,7 +230,7 @@ if course.has_tensorflow("ONNX"):
 if course.has_tensorflow("the ids for ONNX"):
     feed = onnx["float32"].feed(texts)
     rows = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(feed["token_ids"], expected, strict=True)]
-    course.claim("tokenizer.json gives the same ids for every text", all(rows))
+    course.finding("tokenizer.json gives the same ids for every text", all(rows))
     print(sorted(path.name for path in onnx_folder.iterdir()))
 
 # %% [markdown]
@@ -251,13 +252,13 @@ if course.has_tensorflow("the comparison"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
     exact = table.loc[["SavedModel", "LiteRT float32", "ONNX float32"], "largest difference"]
-    course.claim("all float32 exports differ by at most 0.0001", exact.max() <= 1e-4)
-    agreement, size = table["same answer"], table["MB"]
+    course.finding("all float32 exports differ by at most 0.0001", exact.max() <= 1e-4)
+    agreement, size, ms = table["same answer"], table["MB"], table["ms a text"]
     course.finding("LiteRT int8 gives the same answer to over 96 %", agreement["LiteRT int8"] > 0.96)
     course.finding("ONNX int8 to over 90 %", agreement["ONNX int8"] > 0.90)
     course.claim("LiteRT int8 is under a third of float32", size["LiteRT int8"] < size["LiteRT float32"] / 3)
     course.finding("full int8 is wrong far more often: under 90 % the same", agreement["LiteRT full int8"] < 0.90)
-    course.claim("LiteRT int8 answers one text faster than predict", table["ms a text"].idxmax() == "Keras predict")
+    course.finding("LiteRT int8 answers one text faster than predict", ms["LiteRT int8"] < ms["Keras predict"])
 
 # %% [markdown]
 # Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
@@ -278,10 +279,13 @@ if course.has_tensorflow("the claims about it"):
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
     facts = {"backbone": course.profile.backbone, "data": course.source, "classes": ", ".join(label_names)}
-    facts |= {"training texts": f"{len(train[:train_limit]):,}", "validation texts": f"{len(validation):,}"}
+    counts = {"training": len(train[:train_limit]), "validation": len(validation), "test": len(test)}
+    facts |= {f"{part} texts": f"{count:,}" for part, count in counts.items()}
     facts |= {"recipe": f"{epochs} epochs, batch {batch_size}, learning rate {learning_rate}, seed {seed}"}
     facts |= {"licence of the weights": "Apache-2.0", "intended use": "to learn; see data/README.md of the course"}
-    print(export.model_card(folder, facts, table, label_names))
+    probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
+    scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
+    print(export.model_card(folder, facts, scores, table, label_names))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about the card"):
