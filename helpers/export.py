@@ -4,8 +4,10 @@ Making the exports needs TensorFlow, as backend and installed.
 """
 
 import contextlib
+import gc
 import json
 import logging
+import os
 import subprocess
 import sys
 import warnings
@@ -316,11 +318,14 @@ def onnx(classifier: models.Classifier, folder: Path) -> Path:
     check_backend()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    # Else tf2onnx copies the whole model dozens of times, and the copies wait for the garbage collector.
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
     names = ("token_ids", "segment_ids", "padding_mask")
     signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in names}]
     with runtime.replaced_when_complete(folder) as unfinished, _quiet():
         path = unfinished / "model.onnx"
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
+        gc.collect()  # its leavings are many times as large as the model
         quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
         tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
         tokenizer.save(str(unfinished / "tokenizer.json"))
