@@ -7,7 +7,6 @@ import contextlib
 import gc
 import json
 import logging
-import os
 import subprocess
 import sys
 import warnings
@@ -318,8 +317,6 @@ def onnx(classifier: models.Classifier, folder: Path) -> Path:
     check_backend()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # Else tf2onnx copies the whole model dozens of times, and the copies wait for the garbage collector.
-    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
     names = ("token_ids", "segment_ids", "padding_mask")
     signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in names}]
     with runtime.replaced_when_complete(folder) as unfinished, _quiet():

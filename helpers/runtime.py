@@ -28,19 +28,24 @@ from typing import NamedTuple
 
 COURSE = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax")
+# What pip installs for a backend that is to use an NVIDIA GPU; the lock has the CPU's only.
+GPU_PACKAGES = {
+    "tensorflow": '`.venv/bin/python -m pip install "tensorflow[and-cuda]"`',
+    "jax": '`.venv/bin/python -m pip install "jax[cuda12]"`',
+}
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 # A change in one of these may change a trained weight, so they are part of an artifact's key.
 KEY_PACKAGES = ("keras", "keras-hub", "numpy", "scikit-learn", "tensorflow", "jax")
 
 
 def artifacts_folder() -> Path:
-    """Folder for what the lessons make; git ignores it."""
-    return Path(os.environ.get("COURSE_ARTIFACTS") or COURSE / "artifacts")
+    """Folder for what the lessons make; git ignores it. A relative COURSE_ARTIFACTS counts from the course's folder."""
+    return COURSE / (os.environ.get("COURSE_ARTIFACTS") or "artifacts")
 
 
 def cache_folder() -> Path:
-    """Folder for what was downloaded once and checked; git ignores it."""
-    return Path(os.environ.get("COURSE_CACHE") or COURSE / ".cache")
+    """Folder for what was downloaded once and checked; git ignores it. COURSE_CACHE as in `artifacts_folder`."""
+    return COURSE / (os.environ.get("COURSE_CACHE") or ".cache")
 
 
 def installed(module: str) -> bool:
@@ -176,6 +181,8 @@ def settle_backend() -> str:
     backend = choose_backend()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Else an ONNX export copies the whole model dozens of times, and the copies wait for the garbage collector.
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
     # Warnings of libraries to their own authors: tensorflow-hub 0.16.1 on setuptools, kagglehub on its progress bar.
     for message in ("pkg_resources is deprecated", "IProgress not found"):
         warnings.filterwarnings("ignore", message=message)
@@ -201,6 +208,10 @@ def start(
     device = find_device(backend)
     device = replace(device, dtype_policy=dtype_policy or device.dtype_policy)
     keras.config.set_dtype_policy(device.dtype_policy)
+    if profile == "full" and device.kind == "CPU":
+        print(
+            f"No accelerator found by {backend}: this profile would take many hours. With an NVIDIA GPU: {GPU_PACKAGES[backend]}."
+        )
     if device.kind != "CPU":
         keep_all_digits(backend, device.dtype_policy == "float32")
     if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon

@@ -347,6 +347,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.kind == "worker":
         return train_worker(options.folder)
+    if not options.numbers:
+        parser.error(f"{options.kind} needs a number of devices")
+    if options.kind == "split" and keras.backend.backend() != "jax":
+        parser.error("split needs JAX: set KERAS_BACKEND=jax")
     emulate(max(options.numbers))
     for number in options.numbers:
         split = options.kind == "split"

@@ -54,6 +54,26 @@ def test_another_python_is_refused_before_anything_is_installed(monkeypatch, cap
         colab.find_python(None)
 
 
+def test_a_kept_image_is_a_complete_one_with_the_versions_it_was_made_with(tmp_path, monkeypatch):
+    def make_image(folder, python, runtime):
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").touch()
+        made.append(runtime)
+        if len(made) == 1:
+            raise OSError("no network")
+        return folder / "bin" / "python"
+
+    made, versions = [], {"keras": "1"}
+    monkeypatch.setattr(colab, "make_image", make_image)
+    monkeypatch.setattr(colab, "versions", lambda interpreter: versions)
+    with pytest.raises(OSError, match="no network"):
+        colab.image(tmp_path / "image", "python", "jax")
+    for _ in range(2):  # half-made: made anew; then kept, whatever a lesson's cell has changed in it meanwhile
+        assert colab.image(tmp_path / "image", "python", "jax")[1] == {"keras": "1"}
+        versions = {"keras": "2"}
+    assert made == ["jax", "jax"]
+
+
 def test_what_the_cell_changes_is_found():
     before, after = (
         {"keras": "3.13.2", "numpy": "2.2.6", "gone": "1"},

@@ -65,8 +65,16 @@ def test_the_choice_follows_what_is_installed_here(run_cell):
 
 
 def test_versions_are_those_of_the_lock(run_cell):
-    for package in run_cell(with_tensorflow=False)[0][6:]:
-        assert re.search(rf"^{re.escape(package)} ", LOCK, flags=re.M), package
+    for with_tensorflow in (True, False):
+        for package in run_cell(with_tensorflow)[0][5:]:
+            if package != "--no-deps" and not package.startswith("protobuf"):  # Colab's own stays
+                assert re.search(rf"^{re.escape(package.replace('<=', '=='))} ", LOCK, flags=re.M), package
+
+
+def test_a_package_that_the_lock_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(bootstrap, "PACKAGES", ["keras", "onnnx"])
+    with pytest.raises(ValueError, match="lacks onnnx"):
+        bootstrap.facts()
 
 
 def test_outside_colab_it_does_nothing(monkeypatch):

@@ -105,7 +105,17 @@ def test_the_environments_are_made_by_the_pip_part_of_environment_yml(monkeypatc
         return 0
 
     monkeypatch.setattr(course, "call", record)
-    monkeypatch.setattr(course.subprocess, "call", lambda command: (tmp_path / "env").mkdir() or 0)
+
+    def make(command):
+        assert Path(command[0]).is_file()  # not the Python inside the environment, which is gone by now
+        (tmp_path / "env").mkdir()
+        return 0
+
+    inside = tmp_path / "env" / "bin" / "python"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    monkeypatch.setattr(course.sys, "executable", str(inside))
+    monkeypatch.setattr(course.subprocess, "call", make)
     course.set_up(tmp_path / "env")
     assert given == {"lines": conda_environment()[1], "lock": LOCK}
     assert doctor.environment(Path(sys.prefix), LOCK) == []
@@ -330,6 +340,13 @@ def test_mutants_break_code_and_leave_wording_alone():
 # ---- doctor
 
 
+def test_an_older_python_can_read_what_tells_it_that_it_is_too_old():
+    """Annotations such as `int | None` stop Python 3.9, unless they are left unread."""
+    for name in ("course.py", "doctor.py"):
+        first = ast.parse((ROOT / "tools" / name).read_text(encoding="utf-8"), feature_version=(3, 8)).body[1]
+        assert ast.unparse(first) == "from __future__ import annotations", name
+
+
 def test_doctor_finds_what_is_missing_and_says_what_to_do():
     assert doctor.python((3, 11)) == doctor.system("Linux", "x86_64") == doctor.venv_module(True) == []
     assert doctor.disk(50 * 10**9) == doctor.memory(16 * 2**30) == doctor.memory(None) == []
@@ -339,6 +356,19 @@ def test_doctor_finds_what_is_missing_and_says_what_to_do():
     assert "python3-venv" in doctor.venv_module(False)[0].remedy
     assert "Only 3 GB" in doctor.disk(3 * 10**9)[0].problem
     assert "2.0 GiB" in doctor.memory(2 * 2**30)[0].problem
+
+
+def test_a_readers_path_counts_from_where_the_reader_is(monkeypatch):
+    given = {}
+    monkeypatch.setattr(course, "set_up", lambda environment: None)
+    monkeypatch.setattr(course.sys, "argv", ["course.py", "run", "--data", "mine.csv"])
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: given.update(options, command=command))
+    course.run()
+    assert (
+        "cwd" not in given
+        and Path(given["command"][1]).is_file()
+        and given["command"][2:] == ["run", "--data", "mine.csv"]
+    )
 
 
 def test_doctor_compares_packages_with_the_lock():

@@ -1,5 +1,6 @@
 """Backend, claims, artifacts."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -293,6 +294,28 @@ def test_the_profile_names_source_and_backbone_and_a_lesson_may_say_otherwise():
     assert not runtime.start(profile="full", source="reviews").on_reviews  # the findings are about MiniLM
     with pytest.raises(ValueError, match="profile is 'huge'; the course knows small and full"):
         runtime.start(profile="huge")
+
+
+@pytest.mark.parametrize("kind", ["CPU", "GPU"])
+def test_the_full_profile_without_an_accelerator_gets_a_word(kind, monkeypatch, capsys):
+    device = dataclasses.replace(
+        runtime.find_device(runtime.choose_backend()), kind=kind, dtype_policy="mixed_bfloat16"
+    )
+    monkeypatch.setattr(runtime, "find_device", lambda backend: device)
+    for name in ("keep_all_digits", "keep_compiled_programs"):
+        monkeypatch.setattr(runtime, name, lambda *_: None)
+    runtime.start(profile="full", dtype_policy="float32")
+    assert ("No accelerator found" in capsys.readouterr().out) == (kind == "CPU")
+    runtime.start()
+    assert capsys.readouterr().out == ""
+
+
+def test_folders_of_the_environment_count_from_the_courses_folder(monkeypatch, tmp_path):
+    for ask, variable in ((runtime.artifacts_folder, "COURSE_ARTIFACTS"), (runtime.cache_folder, "COURSE_CACHE")):
+        monkeypatch.setenv(variable, "mine")
+        assert ask() == runtime.COURSE / "mine"  # wherever the process works: a kernel works in notebooks/
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert ask() == tmp_path
 
 
 def test_a_finding_raises_only_on_the_courses_reviews(capsys):

@@ -261,6 +261,15 @@ def test_a_failing_process_is_named_and_the_others_are_stopped(tmp_path, monkeyp
     assert time.monotonic() - started < 20
 
 
+def test_the_command_line_says_what_it_lacks(monkeypatch, capsys):
+    for line, word in (("devices there", "needs a number"), ("split there 2", "set KERAS_BACKEND=jax")):
+        monkeypatch.setattr(sys, "argv", ["scaling", *line.split()])
+        monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+        with pytest.raises(SystemExit):
+            scaling.main()
+        assert word in capsys.readouterr().err
+
+
 def test_a_cluster_names_each_worker_and_a_port_for_each():
     tasks = [json.loads(variables["TF_CONFIG"]) for variables in scaling.cluster(3)]
     assert [task["task"] for task in tasks] == [{"type": "worker", "index": i} for i in range(3)]

@@ -41,10 +41,13 @@ CELL_PATTERN = r"# In Colab: install.*?(?=\n# %%)"
 
 
 def facts() -> dict[str, str]:
-    """Repository, tag and the locked versions that the texts above name."""
+    """Repository, tag and the locked versions that the texts above name; ValueError where the lock lacks one."""
     address = json.loads((COURSE / "notebooks" / "address.json").read_text(encoding="utf-8"))
     lock = (COURSE / "requirements.lock").read_text(encoding="utf-8")
-    return address | dict(re.findall(rf"^({'|'.join(PACKAGES)})==(\S+)", lock, flags=re.M))
+    locked = dict(re.findall(rf"^({'|'.join(PACKAGES)})==(\S+)", lock, flags=re.M))
+    if missing := set(PACKAGES) - set(locked):
+        raise ValueError(f"The lock lacks {', '.join(sorted(missing))}, which the bootstrap cell installs.")
+    return address | locked
 
 
 def cell() -> str:

@@ -52,6 +52,16 @@ def make_image(folder: Path, python: str, runtime: str) -> Path:
     return interpreter
 
 
+def image(folder: Path, python: str, runtime: str) -> tuple[Path, dict[str, str]]:
+    """An image's Python, and its versions when it was made; made where there is no complete one."""
+    as_made = folder / "versions.json"
+    if not as_made.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        interpreter = make_image(folder, python, runtime)
+        as_made.write_text(json.dumps(versions(interpreter)), encoding="utf-8")
+    return course.python_of(folder), json.loads(as_made.read_text(encoding="utf-8"))
+
+
 def versions(interpreter: Path) -> dict[str, str]:
     """Package -> version in an environment."""
     command = [str(interpreter), "-m", "pip", "list", "--format=json", "--disable-pip-version-check"]
@@ -102,8 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for old in ("origin.git", "content"):
         shutil.rmtree(folder / old, ignore_errors=True)
-    there = course.python_of(folder / "image")
-    interpreter = there if there.is_file() else make_image(folder / "image", python, options.runtime)
+    interpreter, before = image(folder / "image", python, options.runtime)
     # As Colab's own environment: none of this one's paths, backend or folders.
     unset = ("PYTHONPATH", "KERAS_BACKEND", "COURSE_ARTIFACTS", "COURSE_CACHE")
     variables = {name: value for name, value in os.environ.items() if name not in unset}
@@ -112,7 +121,6 @@ def main(arguments: list[str] | None = None) -> int:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         **address_on_this_machine(folder / "origin.git"),
     }
-    before = versions(interpreter)
     print(f"{options.runtime}: {len(before)} packages; {(time.monotonic() - started) / 60:.1f} min", flush=True)
     run_cell(interpreter, folder / "content", variables)
     changed = differences(before, versions(interpreter))

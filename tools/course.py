@@ -16,6 +16,8 @@
 `make COMMAND` calls the same. The environment gets the Python that runs this script.
 """
 
+from __future__ import annotations  # an older Python, too, must get as far as the word that it is too old
+
 import hashlib
 import os
 import shutil
@@ -89,8 +91,9 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
             f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`."
         )
     print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
+    python = getattr(sys, "_base_executable", None) or sys.executable  # not the one inside, which is about to go
     shutil.rmtree(environment, ignore_errors=True)
-    if subprocess.call([sys.executable, "-m", "venv", str(environment)]):
+    if subprocess.call([python, "-m", "venv", str(environment)]):
         sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / LOCK.name).write_text(lock, encoding="utf-8")
@@ -150,7 +153,8 @@ def setup() -> int:
 def run() -> int:
     """Execute copies of the lessons."""
     set_up(MAIN)
-    return call("tools/lessons.py", "run", *sys.argv[2:])
+    # Not `call`: the path of a reader's file counts from where the reader is.
+    return subprocess.call([str(python_of(MAIN)), str(COURSE / "tools" / "lessons.py"), "run", *sys.argv[2:]])
 
 
 def experiments() -> int:

@@ -3,6 +3,8 @@
 Needs nothing but Python's own library, so that it runs where nothing is installed: python3 tools/doctor.py
 """
 
+from __future__ import annotations  # an older Python, too, must get as far as the word that it is too old
+
 import importlib.util
 import json
 import os

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import jupytext
 import nbformat
 import psutil
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
 from helpers import data, runtime
@@ -54,12 +55,23 @@ def read_twin(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def set_parameters(notebook: nbformat.NotebookNode, parameters: dict) -> None:
-    """Add assignments to the cell tagged `parameters`, for the names that it already assigns."""
+def set_parameters(notebook: nbformat.NotebookNode, parameters: dict) -> set[str]:
+    """Add assignments to the cell tagged `parameters`, for the names that it already assigns; return all of those."""
+    names = set()
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             own = {line.split("=")[0].strip() for line in cell.source.splitlines() if "=" in line}
             cell.source += "".join(f"\n{name} = {value!r}" for name, value in parameters.items() if name in own)
+            names |= own
+    return names
+
+
+def check_parameters(wanted: Iterable[str], paths: list[Path]) -> None:
+    """End the program when none of the lessons has a parameter of that name: it would be dropped without a word."""
+    known = set().union(*(set_parameters(read_twin(path), {}) for path in paths))
+    if unknown := sorted(set(wanted) - known):
+        names = ", ".join(path.stem for path in paths)
+        sys.exit(f"No parameter {', '.join(unknown)} in {names}. There are: {', '.join(sorted(known))}.")
 
 
 def execute(notebook: nbformat.NotebookNode, name: str) -> None:
@@ -168,9 +180,11 @@ def run(paths: list[Path], parameters: dict) -> int:
         try:
             with PeakMemory() as peak:
                 execute(notebook, path.stem)
-        except CellExecutionError as error:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             result = "FAILED"
             print(f"\n{path.stem} stopped:\n{str(error)[-3000:]}")
+            if isinstance(error, DeadKernelError):
+                print("Most often the memory was too small: the README's table says what each lesson takes.")
         finally:
             nbformat.write(notebook, folder / f"{path.stem}.ipynb")
         rows.append(Row(path.stem, (time.monotonic() - started) / 60, peak.gib, claims_in(notebook), result))
@@ -178,7 +192,8 @@ def run(paths: list[Path], parameters: dict) -> int:
     measured = {
         row.lesson: {"minutes": round(row.minutes, 2), "gib": round(row.gib, 1)} for row in rows if row.result == "ok"
     }
-    (folder / "measured.json").write_text(json.dumps(measured), encoding="utf-8")  # tools/readme.py reads it
+    if not parameters:  # tools/readme.py reads it
+        (folder / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
     print(f"Executed copies: {folder}")
     return int(any(row.result != "ok" for row in rows))
 
@@ -237,14 +252,19 @@ def main(arguments: list[str] | None = None) -> int:
         return twins()
     if options.command == "outputs":
         return outputs(lessons(options.lesson))
-    parameters, chosen = dict(options.parameters), options.lesson
+    if not isinstance(options.parameters, dict):
+        parser.error("--parameters wants names and values: '{\"epochs\": 1}'")
+    check_parameters(options.parameters, lessons([]))  # of any lesson: each takes those that it has
+    named = {name: value for name, value in (("source", options.data), ("profile", options.profile)) if value}
+    chosen = lessons(options.lesson or (WITH_OWN_DATA if named else []))
+    check_parameters(named, chosen)
     if options.data:
-        parameters["source"] = str(check_own_data(options.data))
-    if options.profile:
-        parameters["profile"] = options.profile
-    if options.data or options.profile:
-        chosen = chosen or WITH_OWN_DATA
-    return run(lessons(chosen), parameters)
+        named["source"] = str(check_own_data(options.data))
+    if options.profile == "full":  # in a process of its own, which leaves the accelerator to the lessons
+        subprocess.run(
+            [sys.executable, "-c", "from helpers import runtime; runtime.start(profile='full')"], check=False
+        )
+    return run(chosen, options.parameters | named)
 
 
 if __name__ == "__main__":
