@@ -87,8 +87,9 @@ class LengthGroupedBatches(keras.utils.PyDataset):
             batches = grouped_by_length(lengths, batch_size, np.random.default_rng([seed, epoch]))
         self.batches = first_two_unlike(batches, lengths)
         # With two workers Keras turns the tuner of tf.data off. Otherwise `fit` often returns only when the tuner next
-        # wakes up, 5, 10, 20, 40 seconds after it began and so on (TensorFlow 2.21): see benchmarks/README.md. They cost a
-        # tenth of a second, too much for a few texts. With JAX there is no tuner, and two workers change what it learns.
+        # wakes up, 5, 10, 20, 40, 80 seconds after it began, then once a minute (TensorFlow 2.21): see
+        # benchmarks/README.md. They cost a tenth of a second, too much for a few texts. With JAX there is no tuner, and
+        # two workers change what it learns.
         many = len(self.batches) > FEW_BATCHES and keras.backend.backend() == "tensorflow"
         super().__init__(workers=2 if many else 1)
 

@@ -188,8 +188,8 @@ for name, function in ways.items():
 
 # %% [markdown]
 # Most is gained by the graph, which `fit` always makes. Compiled, it likes few shapes: where XLA is on, lesson 06 pads to four lengths, and a
-# smaller last batch is better dropped or filled up. With JAX it is always on, with TensorFlow on GPUs and TPUs; on a CPU
-# `model.compile(..., jit_compile=True)` asks for it.
+# smaller last batch is better dropped or filled up. With JAX it is always on, with TensorFlow on GPUs (but not under a `tf.distribute`
+# strategy); on a CPU `model.compile(..., jit_compile=True)` asks for it.
 #
 # ## Gradient accumulation (梯度累积)
 #
@@ -317,7 +317,7 @@ course.claim("the mapped rows are the same", np.array_equal(mapped[100:110], ids
 print(inspect.getsource(scaling.data_parallel))
 
 # %% [markdown]
-# A notebook's kernel has one backend and one number of devices, fixed at its first computation. So `helpers/scaling.py` runs as a program in a process of its
+# A notebook's kernel has one backend, fixed when Keras is imported, and one number of devices, fixed at the first computation. So `helpers/scaling.py` runs as a program in a process of its
 # own: first on one device, then on four. A batch must be divisible by the devices. The optimizer is SGD on purpose: AdamW divides by the
 # gradient's size, and would hide it if four devices' gradients were added up where their mean is due. (In 24 plain steps the model hardly
 # learns more than not to be wrong too surely; for the comparison that does not matter.)
@@ -407,12 +407,12 @@ course.claim("the losses are those of one device, within 0.0001", np.abs(np.subt
 #
 # | you meet | what changes | take |
 # |---|---|---|
-# | a **TPU** (张量处理器) | XLA always: fixed shapes, bfloat16; sizes that are multiples of 8 and 128 fill its units; reading must keep up | Keras on JAX, `DataParallel`. `tf.distribute.TPUStrategy` is history: TensorFlow for TPUs stopped at 2.20 |
+# | a **TPU** (张量处理器) | XLA always: fixed shapes, bfloat16; sizes that are multiples of 8 and 128 fill its units; reading must keep up | Keras on JAX, `DataParallel`. `tf.distribute.TPUStrategy` is history: the package tensorflow-tpu stopped at 2.20.0 |
 # | **several hosts** | the same program on each; each reads its own files; equally many steps, or all wait for ever; checkpoints by one | `jax.distributed` and `DataParallel`; with TensorFlow a loop by hand, see *Going further* |
 # | a model too large for a device | cut matrices, recompute activations | `ModelParallel`, as above |
 # | **raw data too large for a machine** | cleaning, splitting, removing copies become jobs on a cluster; the model sees only finished shards | Apache **Beam**: the same pipeline here and on a cluster, in batches or streams; TFDS can run on it |
 # | tables too large for pandas, in Python | lazy data frames and task graphs, some machines | **Dask**: preparing, scoring, many small models. It does not train one network on many devices |
-# | old advice: **Horovod** | all-reduce as a library | not any more: both frameworks have it built in. Its last release, 0.28.1, is of 2023 and does not build against TensorFlow 2.21 |
+# | old advice: **Horovod** | all-reduce as a library | not any more: both frameworks have it built in. Its last release, 0.28.1, is of June 2023; a change for TensorFlow 2.20 was still waiting in December 2025 |
 #
 # Take the next row only when the one before is used up: one good accelerator first.
 
