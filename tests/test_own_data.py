@@ -259,3 +259,13 @@ def test_only_a_run_as_the_lessons_stand_is_kept_for_the_readme(monkeypatch, art
     assert not file.exists()
     lessons.main(["run", "05"])
     assert list(json.loads(file.read_text(encoding="utf-8"))) == ["05_pretraining"]
+
+
+@pytest.mark.parametrize("backend", runtime.BACKENDS)
+def test_an_older_export_does_not_pass_for_this_runs_own(backend, monkeypatch, artifacts, capsys):
+    (artifacts / "saved_model").mkdir(parents=True)
+    monkeypatch.setattr(runtime, "choose_backend", lambda: backend)
+    lessons.print_table([lessons.Row("10_export", 0.1, 0.7, 0, "ok")])
+    assert ("The exported classifier" in capsys.readouterr().out) == (backend == "tensorflow")
+    lessons.print_table([lessons.Row("10_export", 0.1, 0.7, 0, "FAILED")])
+    assert "The exported classifier" not in capsys.readouterr().out

@@ -210,7 +210,7 @@ def print_table(rows: list[Row]) -> None:
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
     if "07" in done:
         print(f"\n{scores.read_text(encoding='utf-8')}")
-    if "10" in done and export.is_dir():  # without TensorFlow, lesson 10 skips it
+    if "10" in done and runtime.choose_backend() == "tensorflow":  # without TensorFlow, lesson 10 skips it
         print(f"The exported classifier (strings in, probabilities out): {export}")
 
 
