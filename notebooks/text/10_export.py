@@ -84,6 +84,7 @@ for tokenizer in (classifier.tokenizer, careless):
 # %%
 right = finetuning.predict_proba(classifier, texts)
 wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
+course.claim("the careless one gives another answer", not np.allclose(right, wrong, atol=1e-3))
 if train_limit is None and epochs >= 3:
     course.finding("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
     course.finding("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
