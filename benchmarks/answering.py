@@ -18,7 +18,7 @@ SIZE = {"train": None, "epochs": 1, "one": 200, "batches": 10, "batch": 32, "jud
 TINY = {"train": 32, "epochs": 1, "one": 4, "batches": 2, "batch": 4, "judged": 16}
 EXPORTS = ("SavedModel", "LiteRT float32", "LiteRT int8", "onnxruntime float32", "onnxruntime int8")
 SOURCES = ("helpers/data.py", "helpers/models.py", "helpers/finetuning.py", "helpers/export.py")
-# Accuracy class, by the share of answers that are those of `predict`: at least, below; and the export that lesson 10 tells its
+# Accuracy class, by the share of answers that are those of `predict`: at least, below; and the export that lesson 11 tells its
 # reader to take, which must be the fastest of its class.
 CLASSES = {
     "99 % or more the same answers": (0.99, 1.01, "onnxruntime float32"),
@@ -104,7 +104,7 @@ def compiled_function(size: dict):
 
 
 def saved_model(size: dict):
-    """The export of lesson 10: strings in, padded to 128 tokens inside."""
+    """The export of lesson 11: strings in, padded to 128 tokens inside."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401  (registers the tokenizer's operations)
 
@@ -122,7 +122,7 @@ def lite(size: dict, kind: str):
 
 
 def onnx(size: dict, kind: str):
-    """onnxruntime on a file of lesson 10."""
+    """onnxruntime on a file of lesson 11."""
     from helpers import export
 
     folder = home(size) / "onnx"
@@ -256,7 +256,7 @@ def fastest(rounds: list[dict], names: list[str], measure: str) -> str | None:
 
 
 def classes(rounds: list[dict]) -> str:
-    """For each accuracy class and size of batch: the fastest export, and whether lesson 10 recommends it."""
+    """For each accuracy class and size of batch: the fastest export, and whether lesson 11 recommends it."""
     rows = []
     for kind, (least, below, recommended) in CLASSES.items():
         for measure, name in (("ms, one", "one text"), ("ms, batch", "a batch")):

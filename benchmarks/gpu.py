@@ -34,7 +34,7 @@ VOCABULARY = 30_522
 BATCHES = {"full": {128: 256, 512: 64}, "tiny": {16: 4, 64: 2}}
 STEPS = {"full": 30, "tiny": 3}
 MATRIX = {"full": 8192, "tiny": 256}  # rows and columns
-LESSONS = ["06_fine_tuning", "07_evaluation"]
+LESSONS = ["05_fine_tuning", "06_evaluation"]
 TESTS = [
     "runtime",
     "finetuning",
@@ -236,7 +236,7 @@ def run_lesson(name: str, parameters: dict) -> dict:
 
 
 def lessons(size: str, weights: str | None) -> dict:
-    """Lessons 06 and 07 by their claims, in one process; `weights`: a folder to take for the checked ones."""
+    """Lessons 05 and 06 by their claims, in one process; `weights`: a folder to take for the checked ones."""
     import course as commands
     import matplotlib
 

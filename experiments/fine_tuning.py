@@ -1,4 +1,4 @@
-"""The experiments of lesson 06, all judged on the validation reviews: the test reviews are never read here.
+"""The experiments of lesson 05, all judged on the validation reviews: the test reviews are never read here.
 
 Each experiment is a list of points. A point is trained once; what is stored with the same data, versions and
 configuration is kept, so a stopped run goes on where it was.

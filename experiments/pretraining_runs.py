@@ -1,4 +1,4 @@
-"""The experiments of lesson 05: three ways to pre-train, and whether it helps.
+"""The experiments of lesson 04: three ways to pre-train, and whether it helps.
 
 Each point is trained once and stored (`results.complete`); a long training also goes on in the middle, from its
 checkpoint. Choices are made on the validation texts; the test texts are read once, for what is reported.

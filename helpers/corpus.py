@@ -1,4 +1,4 @@
-"""Lesson 05: a corpus from the docstrings of the installed packages, and a vocabulary learnt from it.
+"""Lesson 04: a corpus from the docstrings of the installed packages, and a vocabulary learnt from it.
 
 From docstrings to clean texts in a file with a hash, from texts to WordPiece and token ids on disk, and a task with
 labels: the field of a docstring's package. `pretraining` trains on what this module writes.
@@ -399,7 +399,7 @@ def read_tokens(folder: Path) -> Tokens:
 
 
 def prepared(remake: bool = False) -> tuple[Path, dict[str, Tokens]]:
-    """The corpus file of the installed packages and its token ids by split, as an artifact that lesson 05 makes."""
+    """The corpus file of the installed packages and its token ids by split, as an artifact that lesson 04 makes."""
     sources = course_sources()
 
     def make(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Lesson 02: reviews from a file to clean, labelled splits; words; the bag-of-words baseline."""
+"""Lesson 01: reviews from a file to clean, labelled splits; words; the bag-of-words baseline."""
 
 import contextlib
 import csv
@@ -572,7 +572,7 @@ def is_own_file(source: str) -> bool:
 def prepared(
     source: str = "reviews", max_rows: int | None = 5000, remake: bool = False
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """The splits that lesson 02 makes as an artifact and later lessons load, and the names of the classes.
+    """The splits that lesson 01 makes as an artifact and later lessons load, and the names of the classes.
 
     `source`: "reviews" (the raw file, cleaned), the path of a reader's CSV file (`load_own`; at most `max_rows`
     of its rows), or the name of a TensorFlow data set (`from_tfds`). Columns: text, label (0 to K - 1, and -1 in

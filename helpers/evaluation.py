@@ -1,4 +1,4 @@
-"""Lesson 07: how good is it, how sure are we, and where does it fail?"""
+"""Lesson 06: how good is it, how sure are we, and where does it fail?"""
 
 import time
 from collections.abc import Callable, Sequence

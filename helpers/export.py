@@ -1,4 +1,4 @@
-"""Lesson 10: the classifier for other programs: SavedModel, TF-Hub pair, LiteRT, ONNX; the same answers everywhere.
+"""Lesson 11: the classifier for other programs: SavedModel, TF-Hub pair, LiteRT, ONNX; the same answers everywhere.
 
 Making the exports needs TensorFlow, as backend and installed.
 """
@@ -430,7 +430,7 @@ def model_card(
 
 ## Limits
 English texts like those that it learnt from. Texts are cut at {models.MAX_LENGTH} tokens. Probabilities are too sure
-unless they are scaled (lesson 07). Not to be used to judge people.
+unless they are scaled (lesson 06). Not to be used to judge people.
 
 ## Made with
 {versions}

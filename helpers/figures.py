@@ -93,7 +93,7 @@ def confusion(counts: np.ndarray, labels):
     return figure
 
 
-# ---- lesson 02, cleaning
+# ---- lesson 01, cleaning
 
 
 def cleaning(table: pd.DataFrame):
@@ -113,7 +113,7 @@ def cleaning(table: pd.DataFrame):
     return figure
 
 
-# ---- lesson 06
+# ---- lesson 05
 
 
 def learning_rates(points: pd.DataFrame):
@@ -154,7 +154,7 @@ def by_labels(
     return figure
 
 
-# ---- lesson 07
+# ---- lesson 06
 
 
 def rankings(found: dict[str, dict]):
@@ -203,7 +203,7 @@ def costs(thresholds: np.ndarray, values: np.ndarray, chosen: float):
     return figure
 
 
-# ---- lesson 03
+# ---- lesson 02
 
 
 def attention(masks: dict[str, np.ndarray]):
@@ -241,7 +241,7 @@ def quality_by_size(table: pd.DataFrame):
     return figure
 
 
-# ---- lesson 05
+# ---- lesson 04
 
 
 def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, float]]):

@@ -1,4 +1,4 @@
-"""Lesson 06: fine-tune a classifier in length-grouped batches, with checkpoints to resume from."""
+"""Lesson 05: fine-tune a classifier in length-grouped batches, with checkpoints to resume from."""
 
 import hashlib
 import json
@@ -405,7 +405,7 @@ def fine_tuned(
     num_classes: int | None = None,
     remake: bool = False,
 ) -> tuple[models.Classifier, pd.DataFrame]:
-    """The course's classifier and its training history, as an artifact that lesson 06 makes and others load.
+    """The course's classifier and its training history, as an artifact that lesson 05 makes and others load.
 
     The frames have the columns `text` and `label`. `num_classes`: None takes as many as `train` shows. A training
     that was stopped goes on from its checkpoint.

@@ -1,4 +1,4 @@
-"""Lesson 03: pre-trained weights (fetched once, checked), their tokenizer, a classifier on top; families and sizes."""
+"""Lesson 02: pre-trained weights (fetched once, checked), their tokenizer, a classifier on top; families and sizes."""
 
 import json
 import re
@@ -296,7 +296,7 @@ def parameter_count(model) -> int:
     return int(sum(np.prod(weight.shape) for weight in model.weights))
 
 
-# ---- lesson 03: families, sizes, published facts, files of weights
+# ---- lesson 02: families, sizes, published facts, files of weights
 
 
 def block_parameters(width: int, feed_forward: int) -> int:

@@ -1,4 +1,4 @@
-"""Lesson 05: pre-train a small encoder on the token ids that `corpus` wrote.
+"""Lesson 04: pre-train a small encoder on the token ids that `corpus` wrote.
 
 Batches, three ways of learning from text without labels, training that may be stopped, baselines that count, what it
 costs, and what a pre-trained model says.
@@ -185,7 +185,7 @@ def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: b
     With `causal` each place sees only what is before it, and there are no `segment_ids`. Unlike BERT it normalises
     before each part of a layer, not after (Xiong et al., 2020), draws its random weights for its width, and has fixed
     positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is 2 pi rows long, not 2 pi times 10,000 places; lesson
-    05 measures the difference. `models.with_head` makes a classifier of it.
+    04 measures the difference. `models.with_head` makes a classifier of it.
     """
     keras.utils.set_random_seed(seed)
     names = ("token_ids", "padding_mask") if causal else ("token_ids", "padding_mask", "segment_ids")

@@ -1,4 +1,4 @@
-"""Lesson 13: the same training in half precision, compiled, on several devices and in several processes.
+"""Lesson 14: the same training in half precision, compiled, on several devices and in several processes.
 
 A notebook's kernel has one backend and one number of devices, so the lesson runs this module as a program too, in
 processes of their own (`run` does it):

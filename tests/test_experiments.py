@@ -121,7 +121,7 @@ def test_a_stored_pretraining_says_how_it_came_about(path):
 def test_stored_pretrainings_are_of_one_corpus_and_those_that_the_lesson_draws_are_there():
     inputs = [json.loads(path.read_text(encoding="utf-8"))["circumstances"]["inputs"] for path in PRETRAINING]
     assert all(one == inputs[0] for one in inputs)
-    lesson = (runtime.COURSE / "notebooks" / "text" / "05_pretraining.py").read_text(encoding="utf-8")
+    lesson = (runtime.COURSE / "notebooks" / "text" / "04_pretraining.py").read_text(encoding="utf-8")
     drawn = {f"pretraining_{name}" for name in pretraining_runs.EXPERIMENTS if f'"pretraining_{name}"' in lesson}
     assert drawn | {"pretraining_long_masked", "pretraining_long_causal"} <= {path.stem for path in PRETRAINING}
 

@@ -98,7 +98,7 @@ def test_show_refuses_an_alt_text_that_says_nothing():
         figures.show(FIGURES["history"](), "a figure")
 
 
-# ---- lesson 06
+# ---- lesson 05
 
 
 def test_learning_rates_tells_warm_up_apart():
@@ -128,7 +128,7 @@ def test_by_labels_takes_other_ways_and_names():
     assert [line.get_label() for line in axes.lines] == ["first", "second"]
 
 
-# ---- lesson 05
+# ---- lesson 04
 
 
 def test_loss_curves_draws_each_model_over_its_baselines():
@@ -155,7 +155,7 @@ def test_power_law_draws_points_law_and_band():
     assert "6.0 · n^-0.100" in axes.lines[0].get_label()
 
 
-# ---- lesson 07
+# ---- lesson 06
 
 
 def curve(score):
@@ -198,7 +198,7 @@ def test_costs_draws_the_chosen_threshold():
     assert axes.texts[0].get_text() == "chosen on validation: 0.53"
 
 
-# ---- lesson 03
+# ---- lesson 02
 
 
 def test_attention_figure_draws_each_mask():

@@ -1,4 +1,4 @@
-"""Lesson 01: catalogue and lesson agree, each mistake of the program is made and mended, each other one has a source."""
+"""Lesson 07: catalogue and lesson agree, each mistake of the program is made and mended, each other one has a source."""
 
 import csv
 import re
@@ -33,7 +33,7 @@ def rows_of(name):
 
 ERRATA, SOUND = rows_of("errata.csv"), rows_of("errata_sound.csv")
 OF_PROGRAM = [row for row in ERRATA if row["section"].startswith("Listing")]
-LESSON = nbformat.read(runtime.COURSE / "notebooks" / "01_listing_fixed.ipynb", as_version=4)
+LESSON = nbformat.read(runtime.COURSE / "notebooks" / "07_listing_fixed.ipynb", as_version=4)
 CODE = [cell for cell in LESSON.cells if cell.cell_type == "code"]
 
 

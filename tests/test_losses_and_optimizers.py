@@ -1,4 +1,4 @@
-"""Lesson 04: the formulas that its cells define, against Keras, on many random problems.
+"""Lesson 03: the formulas that its cells define, against Keras, on many random problems.
 
 The lesson has no helper module, so its functions are read out of its text twin.
 """
@@ -11,7 +11,7 @@ import pytest
 
 from helpers import runtime
 
-TWIN = runtime.COURSE / "notebooks" / "text" / "04_losses_and_optimizers.py"
+TWIN = runtime.COURSE / "notebooks" / "text" / "03_losses_and_optimizers.py"
 # JAX counts in float32 unless told otherwise; NumPy and Keras on TensorFlow can count in float64.
 PRECISION, TOLERANCE = ("float64", 1e-6) if keras.backend.backend() == "tensorflow" else ("float32", 2e-4)
 LOSSES = keras.losses

@@ -206,7 +206,7 @@ def claims(cell):
 
 
 def test_there_are_the_lessons():
-    assert [path.stem[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05", "06", "07", "10", "13"]
+    assert [path.stem[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05", "06", "07", "11", "14"]
 
 
 def test_a_lesson_is_executed_and_shows_no_unplanned_error(lesson):
@@ -276,7 +276,7 @@ def test_twin_and_lesson_are_in_step(lesson):
 
 
 def test_common_parameters_agree_across_lessons():
-    """Lesson 07 finds the model of lesson 06 only with the same values."""
+    """Lesson 06 finds the model of lesson 05 only with the same values."""
     values: dict[str, set[str]] = {}
     for path in LESSONS:
         cell = next(c for c in code_cells(nbformat.read(path, as_version=4)) if "parameters" in tags(c))
@@ -302,9 +302,9 @@ def test_the_tool_writes_what_was_measured_and_the_figure_into_the_readme():
     for path in LESSONS:  # each lesson has a row with numbers in its last two columns
         row = rf"^\| \[.*\]\(notebooks/{path.name}\) \| .* \| [\d.]+ \| [\d.]+ \|$"
         assert re.search(row, text, flags=re.M), path.name
-    measured = {"06_fine_tuning": {"minutes": 7.6, "gib": 3.04}, "10_export": {"minutes": 0.249, "gib": 12}}
+    measured = {"05_fine_tuning": {"minutes": 7.6, "gib": 3.04}, "11_export": {"minutes": 0.249, "gib": 12}}
     changed = readme.with_measured(text, measured)
-    rows = [line for line in changed.splitlines() if "06_fine_tuning" in line or "10_export" in line]
+    rows = [line for line in changed.splitlines() if "05_fine_tuning" in line or "11_export" in line]
     assert [row.split("|")[-3:-1] for row in rows] == [[" 8 ", " 3.0 "], [" 0.2 ", " 12.0 "]]
     assert changed.count("\n") == text.count("\n") and readme.with_measured(text, {}) == text
     assert "![new words](data/results/accuracy.png)" in readme.with_figure(text, "new words")
@@ -319,8 +319,8 @@ def test_the_memory_of_started_processes_is_watched():
 
 
 def test_the_readmes_figure_is_that_of_lesson_07():
-    lesson_07 = next(path for path in LESSONS if path.stem.startswith("07"))
-    image, alt = readme.figure_of(nbformat.read(lesson_07, as_version=4))
+    lesson_06 = next(path for path in LESSONS if path.stem.startswith("06"))
+    image, alt = readme.figure_of(nbformat.read(lesson_06, as_version=4))
     assert readme.FIGURE.read_bytes() == image
     assert f"![{alt}](data/results/accuracy.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
 

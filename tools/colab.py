@@ -4,7 +4,7 @@ tensorflow  as on Colab's CPU and GPU runtimes (colab/tensorflow.txt)
 jax         as on its TPU runtime, which has no TensorFlow (colab/jax.txt); here it computes on the CPU
 
 Installs the pinned versions under Python 3.13, runs the bootstrap cell as Colab would (it clones the course as
-committed, HEAD), then lessons 00, 02, 06, 07 and 10, each with that cell first. They are judged by
+committed, HEAD), then lessons 00, 01, 05, 06 and 11, each with that cell first. They are judged by
 their claims. Ends with a table; the exit code is 0 when all hold. About 4 GB and a quarter of an hour on two cores.
 """
 

@@ -2,7 +2,7 @@
 
   setup    make the environment .venv from requirements.lock
   run      execute copies of all lessons in order; end with a table and the scores
-           --data mine.csv: lessons 02, 06, 07 and 10 with your own texts (columns text, label)
+           --data mine.csv: lessons 01, 05, 06 and 11 with your own texts (columns text, label)
            --profile full: BERT-base on public data; wants an accelerator and a network
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
   experiments  make data/results/ anew: what needs many seeds or long training
@@ -46,7 +46,7 @@ TENSORFLOW_FAMILY = {
 # Fewer reviews and epochs where JAX runs on a CPU; the claims are those that fit (see the lessons).
 SMALL = '{"train_limit": 640, "epochs": 2, "test_limit": 320}'
 # Lessons that must also hold on other runtimes than this one: without TensorFlow, and on Colab's images.
-ELSEWHERE = ["00", "02", "06", "07", "10"]
+ELSEWHERE = ["00", "01", "05", "06", "11"]
 
 # A cell may take long where a machine is slow; the budget of a lesson is a matter of its own.
 NBVAL = [

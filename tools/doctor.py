@@ -102,8 +102,8 @@ def memory(total_bytes: int | None) -> list[Finding]:
         return []
     return [
         Finding(
-            f"This machine has {total_bytes / 2**30:.1f} GiB of memory; lesson 10 takes up to {NEEDED_MEMORY_GIB}.",
-            "Close other programs; lessons 00 to 07 take 3 GiB. Colab has enough for lesson 10.",
+            f"This machine has {total_bytes / 2**30:.1f} GiB of memory; lesson 11 takes up to {NEEDED_MEMORY_GIB}.",
+            "Close other programs; lessons 00 to 07 take 3 GiB. Colab has enough for lesson 11.",
         )
     ]
 

@@ -30,7 +30,7 @@ from helpers import data, runtime
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
 CLAIM = "✓ "
-WITH_OWN_DATA = ["02", "06", "07", "10"]  # lessons that run on a reader's file
+WITH_OWN_DATA = ["01", "05", "06", "11"]  # lessons that run on a reader's file
 
 
 def lessons(prefixes: list[str]) -> list[Path]:
@@ -199,7 +199,7 @@ def run(paths: list[Path], parameters: dict) -> int:
 
 
 def print_table(rows: list[Row]) -> None:
-    """The lessons' table, then what lesson 07 scored and where lesson 10 left the export."""
+    """The lessons' table, then what lesson 06 scored and where lesson 11 left the export."""
     print(f"\n{'lesson':26}{'minutes':>8}{'GiB':>6}{'claims checked':>16}  result")
     for row in rows:
         print(f"{row.lesson:26}{row.minutes:8.1f}{row.gib:6.1f}{row.claims:16d}  {row.result}")
@@ -208,9 +208,9 @@ def print_table(rows: list[Row]) -> None:
     # Only what this run made: older scores or exports must not pass for its own.
     done = {row.lesson[:2] for row in rows if row.result == "ok"}
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
-    if "07" in done:
+    if "06" in done:
         print(f"\n{scores.read_text(encoding='utf-8')}")
-    if "10" in done and runtime.choose_backend() == "tensorflow":  # without TensorFlow, lesson 10 skips it
+    if "11" in done and runtime.choose_backend() == "tensorflow":  # without TensorFlow, lesson 11 skips it
         print(f"The exported classifier (strings in, probabilities out): {export}")
 
 

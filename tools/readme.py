@@ -1,6 +1,6 @@
 """Write into README.md what was measured: python tools/readme.py, after `make run` and `make outputs`.
 
-Minutes and memory in the table come from the last `make run`; the figure comes out of lesson 07 as committed.
+Minutes and memory in the table come from the last `make run`; the figure comes out of lesson 06 as committed.
 """
 
 import base64
@@ -15,7 +15,7 @@ from helpers import runtime
 
 README = runtime.COURSE / "README.md"
 FIGURE = runtime.COURSE / "data" / "results" / "accuracy.png"
-FIGURE_OF = "figures.accuracies(table"  # what the cell of lesson 07 that draws it says
+FIGURE_OF = "figures.accuracies(table"  # what the cell of lesson 06 that draws it says
 
 
 def with_measured(text: str, measured: dict[str, dict[str, float]]) -> str:
@@ -37,7 +37,7 @@ def figure_of(notebook: nbformat.NotebookNode) -> tuple[bytes, str]:
             for output in cell.get("outputs", []):
                 if "image/png" in output.get("data", {}):
                     return base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
-    raise LookupError(f"No cell of lesson 07 with {FIGURE_OF!r} shows a figure. Run `make outputs` first.")
+    raise LookupError(f"No cell of lesson 06 with {FIGURE_OF!r} shows a figure. Run `make outputs` first.")
 
 
 def with_figure(text: str, alt: str) -> str:
@@ -57,7 +57,7 @@ def main() -> int:
     measured = runtime.artifacts_folder() / "run" / "measured.json"
     if not measured.is_file():
         sys.exit("There is nothing measured yet: `make run` first.")
-    image, alt = figure_of(nbformat.read(runtime.COURSE / "notebooks" / "07_evaluation.ipynb", as_version=4))
+    image, alt = figure_of(nbformat.read(runtime.COURSE / "notebooks" / "06_evaluation.ipynb", as_version=4))
     replace_file(FIGURE, image)
     rows = json.loads(measured.read_text(encoding="utf-8"))
     text = with_figure(with_measured(README.read_text(encoding="utf-8"), rows), alt)

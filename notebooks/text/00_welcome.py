@@ -172,7 +172,7 @@ course.claim("a room and a film are not (cosine under 0.25)", max(similarity[0, 
 # %% [markdown]
 # Look at the second sentence once more: it says *could not have been cleaner* where the first says *spotless*. Of words they
 # share hardly any, yet the model puts them side by side. What it does **not** show: that the model knows praise from blame. That takes
-# fine-tuning (微调), in lesson 06.
+# fine-tuning (微调), in lesson 05.
 
 # %% [markdown]
 # ## Exercises

@@ -1,0 +1,106 @@
+# %% [markdown]
+# # 01 · Exercises: data preparation
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/exercises/01_data_preparation.ipynb)
+#
+# After [the lesson](../01_data_preparation.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# answer holds, and what to look at if not. They take half a minute.
+
+# %%
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
+
+# %%
+import numpy as np
+
+from helpers import data, evaluation, models, runtime
+
+course = runtime.start()
+reviews, _ = data.clean(data.load())
+texts = reviews["text"].tolist()
+tokenizer = models.tokenizer()
+
+# %% [markdown]
+# ## Exercise 1
+#
+# Lower the threshold for near-duplicates to 0.3. How many pairs are found *more* than at 0.5? Put the number into `extra_pairs`, then
+# read ten of them: would you call them duplicates?
+
+# %% tags=["solution"]
+# stub: extra_pairs
+extra_pairs = len(data.near_duplicates(texts, 0.3)) - len(data.near_duplicates(texts, 0.5))
+
+# %% tags=["check"]
+assert isinstance(extra_pairs, int), "Put a whole number into `extra_pairs`: a difference of two lengths."
+assert extra_pairs > 0, "A lower threshold finds more pairs, not fewer: subtract the other way round."
+found = {limit: len(data.near_duplicates(texts, limit)) for limit in (0.3, 0.5)}
+assert extra_pairs != found[0.3], "That is the number at 0.3. How many of them were not found at 0.5?"
+assert extra_pairs == found[0.3] - found[0.5], "Count with data.near_duplicates(texts, threshold), at 0.3 and at 0.5."
+print("✓ so many more pairs at 0.3:", extra_pairs)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# Which has more word pieces, "unbelievable" or "waterproofing"? Guess; then put the pieces of both into `pieces`, a dictionary from word to
+# list of pieces, `[CLS]` and `[SEP]` left out.
+
+# %% tags=["solution"]
+# stub: pieces
+pieces = {}
+for word in ("unbelievable", "waterproofing"):
+    ids = models.token_ids(tokenizer, [word])[0][1:-1]
+    pieces[word] = [tokenizer.id_to_token(int(i)) for i in ids]
+
+# %% tags=["check"]
+assert isinstance(pieces, dict) and set(pieces) == {"unbelievable", "waterproofing"}, "`pieces` has one entry for each word."
+for word, own in pieces.items():
+    assert all(isinstance(piece, str) for piece in own), "Pieces, not their numbers: tokenizer.id_to_token(number)."
+    assert "[CLS]" not in own and "[SEP]" not in own, "Leave out [CLS] and [SEP]: they are no pieces of the word."
+    assert "".join(piece.removeprefix("##") for piece in own) == word, f"The pieces of {word} do not join to the word."
+    assert all(piece in tokenizer.get_vocabulary() for piece in own), "Each piece must be in BERT's vocabulary."
+    assert len(own) == len(models.token_ids(tokenizer, [word])[0]) - 2, "WordPiece takes the longest piece that fits."
+print("✓", {word: len(own) for word, own in pieces.items()})
+
+# %% [markdown]
+# ## Exercise 3
+#
+# Train the bag of words without word pairs (`ngram_range=(1, 1)`) and put its validation accuracy for each style into `by_style`, as
+# `evaluation.by_slice` gives it. Which style loses more against word pairs, and why?
+
+# %% tags=["solution"]
+# stub: by_style
+splits, label_names = data.prepared()
+train, validation = splits["train"], splits["validation"]
+single = data.bag_of_words()
+single.set_params(tfidfvectorizer__ngram_range=(1, 1)).fit(train["text"], train["label"])
+by_style = evaluation.by_slice(validation, single.predict_proba(validation["text"]), "style")
+
+# %% tags=["check"]
+assert hasattr(by_style, "loc"), "Put the table of evaluation.by_slice(validation, probabilities, 'style') into `by_style`."
+assert {"plain", "implied"} <= set(by_style.index), "Slice by the column `style` of the validation reviews."
+parts, _ = data.prepared()
+pairs = data.bag_of_words().fit(parts["train"]["text"], parts["train"]["label"])
+table = evaluation.by_slice(parts["validation"], pairs.predict_proba(parts["validation"]["text"]), "style")
+assert by_style["texts"].sum() == table["texts"].sum(), "Take all validation reviews."
+assert not by_style["accuracy"].equals(table["accuracy"]), "This is still the model with word pairs: ngram_range=(1, 1)."
+assert by_style.loc["plain", "accuracy"] > 0.75, "So low on plain reviews? Fit on the training reviews, with their labels."
+print("✓ by style, single words against pairs")

@@ -1,0 +1,102 @@
+# %% [markdown]
+# # 02 · Exercises: model selection
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/exercises/02_model_selection.ipynb)
+#
+# After [the lesson](../02_model_selection.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# answer holds, and what to look at if not. They take half a minute.
+
+# %%
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
+
+# %%
+from helpers import models, runtime
+
+course = runtime.start()
+
+# %% [markdown]
+# ## Exercise 1
+#
+# How many parameters has a BERT-tiny (2 layers, 128 wide, feed-forward 512, at most 512 tokens) with the Chinese vocabulary of 21,128 word pieces? Compute it by hand
+# into `parameters`; do not ask Keras.
+
+# %% tags=["solution"]
+# stub: parameters
+d, f = 128, 512
+block = 4 * (d**2 + d) + (2 * d * f + f + d) + 4 * d  # attention, feed-forward, two layer norms
+embeddings = (21_128 + 512 + 2) * d + 2 * d  # words, places, two segments; a layer norm
+parameters = embeddings + 2 * block + d**2 + d  # two blocks; the pooled output
+
+# %% tags=["check"]
+assert isinstance(parameters, int), "Compute a whole number into `parameters`."
+import keras_hub
+
+counted = keras_hub.models.BertBackbone(21_128, 2, 2, 128, 512, max_sequence_length=512).count_params()
+assert parameters != counted - 128**2 - 128, "Nearly: BERT has one more layer, on [CLS], for its pooled output."
+assert parameters != counted - 256, "Nearly: a layer norm follows the embeddings."
+assert parameters == counted, "Words, places and segments, and their layer norm; two blocks; the pooled output."
+print("✓ as many as Keras counts")
+
+# %% [markdown]
+# ## Exercise 2
+#
+# From `models.facts("models")`: which models read Chinese (104 languages hold it, too), are under Apache-2.0 and have a KerasHub preset? Put their names into `chinese`, smallest
+# first, and the published figure by which the smaller one is better into `gain` (in points).
+
+# %% tags=["solution"]
+# stub: chinese, gain
+published = models.facts("models")
+reads = published["languages"].isin(["Chinese", "104 languages"])
+allowed = (published["licence"] == "Apache-2.0") & published["preset"].notna()
+found = published[reads & allowed].sort_values("parameters")
+chinese = found["model"].tolist()
+gain = float(found["quality"].iloc[0] - found["quality"].iloc[1])  # both on XNLI Chinese
+
+# %% tags=["check"]
+assert isinstance(chinese, list) and isinstance(gain, float), "Put a list of names into `chinese` and a number into `gain`."
+assert "ModernBERT-base" not in chinese, "ModernBERT was trained on English and code."
+assert chinese == ["BERT Chinese", "BERT multilingual (cased)"], "Look at the columns languages, licence and preset; smallest first."
+assert abs(gain - 0.6) < 1e-6, "Both have a figure on XNLI Chinese: subtract the multilingual one's from the Chinese one's."
+print("✓ BERT Chinese is smaller and, on XNLI Chinese, 0.6 points better")
+
+# %% [markdown]
+# ## Exercise 3
+#
+# The byte at position 20,000,000 of MiniLM's `model.safetensors` was changed. In which tensor does it lie (put the name into `tensor`), and which word piece's
+# vector is it (into `piece`)? `models.safetensors_header` says where each tensor begins; a number has 4 bytes, a vector 384 numbers.
+
+# %% tags=["solution"]
+# stub: tensor, piece
+header, start = models.safetensors_header(models.minilm_folder() / "model.safetensors")
+offset = 20_000_000 - start  # offsets count from the first number
+tensor = next(name for name, entry in header.items() if entry["data_offsets"][0] <= offset < entry["data_offsets"][1])
+row = (offset - header[tensor]["data_offsets"][0]) // (4 * 384)
+piece = models.tokenizer().id_to_token(row)
+
+# %% tags=["check"]
+assert isinstance(tensor, str) and isinstance(piece, str), "Put two names into `tensor` and `piece`."
+assert tensor == "embeddings.word_embeddings.weight", "Offsets count from the first number, after 8 bytes and the header."
+known, begin = models.safetensors_header(models.minilm_folder() / "model.safetensors")
+expected = (20_000_000 - begin - known[tensor]["data_offsets"][0]) // 1536
+assert piece == models.tokenizer().id_to_token(expected), "Divide the place within the tensor by 4 x 384; round down."
+print("✓ found: a single changed byte belongs to a single word piece")

@@ -1,0 +1,89 @@
+# %% [markdown]
+# # 11 · Exercises: export
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/exercises/11_export.ipynb)
+#
+# After [the lesson](../11_export.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# answer holds, and what to look at if not. They take some seconds.
+
+# %%
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
+
+# %%
+import numpy as np
+
+from helpers import finetuning, models, runtime
+
+course = runtime.start(dtype_policy="float32")  # answers are compared to many digits
+classifier = models.classifier()
+matrix = np.random.default_rng(0).normal(size=(384, 384)).astype("float32")
+
+# %% [markdown]
+# ## Exercise 1
+#
+# int8 by hand. Store `matrix` in whole numbers from -127 to 127 (`whole`, int8) and one number `scale`, so that `whole * scale` is as near as
+# possible.
+
+# %% tags=["solution"]
+# stub: whole, scale
+scale = float(np.abs(matrix).max() / 127)
+whole = np.round(matrix / scale).astype("int8")
+
+# %% tags=["check"]
+assert isinstance(whole, np.ndarray) and whole.dtype == "int8", "`whole` is to be an int8 array: .astype('int8')."
+assert isinstance(scale, float | np.floating), "`scale` is one number for the whole matrix."
+error = np.abs(whole.astype("float32") * scale - matrix).max()
+assert np.abs(whole.astype(int)).max() == 127, "Use the whole range: scale = largest value / 127."
+assert error <= scale / 2 + 1e-6, "Off by more than half a step: round before you convert."
+print("✓ a quarter of the bytes, no value off by more than half a step")
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The feed of an ONNX file by hand: write `feed(texts)` with the `tokenizers` package, which gives a dictionary of int32 arrays `token_ids`,
+# `padding_mask`, `segment_ids`, each (texts, longest), filled up with 0.
+
+# %% tags=["solution"]
+# stub: feed
+tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+
+
+def feed(texts):
+    """The model's inputs for some texts."""
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    longest = max(map(len, rows))
+    ids = np.array([row + [0] * (longest - len(row)) for row in rows], dtype="int32")
+    return {"token_ids": ids, "padding_mask": (ids != 0).astype("int32"), "segment_ids": np.zeros_like(ids)}
+
+# %% tags=["check"]
+assert callable(feed), "Define a function `feed(texts)`."
+some = ["A naïve film.", "Dull", "word " * 300]
+arrays = feed(some)
+names = set(arrays) if isinstance(arrays, dict) else set()
+assert names == {"token_ids", "padding_mask", "segment_ids"}, "Return a dictionary with three names; see the task."
+assert {array.dtype.name for array in arrays.values()} == {"int32"}, "All arrays are int32."
+for row, ids in enumerate(models.token_ids(classifier.tokenizer, some)):
+    assert arrays["token_ids"][row, : len(ids)].tolist() == ids.tolist(), f"Other ids than in training for: {some[row][:20]}"
+    assert arrays["padding_mask"][row].sum() == len(ids), "The mask is 1 for tokens and 0 for the filling."
+assert not arrays["segment_ids"].any(), "One text a row: all of it is segment 0."
+print("✓ the same ids as in training, framed, cut and filled up")

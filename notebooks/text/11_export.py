@@ -1,0 +1,323 @@
+# %% [markdown]
+# # 11 · Export: strings in, probabilities out, the same answers everywhere
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/11_export.ipynb)
+#
+# You will turn the fine-tuned model into files that other programs can load without KerasHub and without this course,
+# for servers, phones and other runtimes, and prove that all give the same answers.
+#
+# **You will be able to**
+#
+# - say what a served model must contain;
+# - export a SavedModel that takes strings;
+# - prove that it answers as the model did in training;
+# - make a TF-Hub pair and fine-tune it again;
+# - make LiteRT and ONNX files, and choose by size, speed and agreement.
+#
+# **You need first:** lesson 05. **Time:** about 30 minutes to read, three minutes to run on two CPU cores
+# (some minutes more if lesson 05 has not run). Needs TensorFlow.
+
+# %%
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
+
+# %% tags=["parameters"]
+seed = 42
+profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
+source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+max_rows = 5000  # of your own CSV file: more are sampled; None: take all
+epochs = 3  # times that the model sees all training reviews
+batch_size = None  # reviews a step; None: the profile's (small: 16)
+learning_rate = None  # the peak; None: the profile's (small: 1e-4)
+train_limit = None  # use only so many training reviews (None: all)
+number_of_texts = 200  # reviews on which exports and model are compared
+
+# %%
+import numpy as np
+
+from helpers import data, evaluation, finetuning, models, runtime
+
+course = runtime.start(seed, profile, source, dtype_policy="float32")  # answers are compared to many digits
+
+# %% tags=["nbval-ignore-output"]
+splits, label_names = data.prepared(course.source, max_rows)
+batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
+recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+train, validation, test = (splits[name] for name in ("train", "validation", "test"))
+classifier, _ = finetuning.fine_tuned(train[:train_limit], validation, recipe, course.profile.backbone, len(label_names))
+
+# %% [markdown]
+# ## What must go along
+#
+# A user sends text. Weights alone cannot read it: the **tokenizer** must travel with them, and it must cut, lower-case
+# and split exactly as in training. Here is the same model with a tokenizer that forgets to lower-case:
+
+# %%
+from dataclasses import replace
+
+import keras_hub
+
+texts = ["WONDERFUL HOTEL, WE LOVED EVERY MINUTE."]
+careless = keras_hub.models.BertTokenizer(classifier.tokenizer.get_vocabulary(), lowercase=False)
+for tokenizer in (classifier.tokenizer, careless):
+    print([tokenizer.id_to_token(i) for i in models.token_ids(tokenizer, texts)[0]])
+
+# %%
+right = finetuning.predict_proba(classifier, texts)
+wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
+course.claim("the careless one gives another answer", not np.allclose(right, wrong, atol=1e-3))
+if train_limit is None and epochs >= 3:
+    course.finding("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
+    course.finding("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
+
+# %% [markdown]
+# No error, no warning: only another answer.
+
+# %% [markdown]
+# ## Export (模型导出)
+#
+# A **SavedModel** is a folder with TensorFlow's graph of the computation and its weights. Ours holds one function:
+# strings in, probabilities out. The text goes through the same steps as in training: spaces, lower case, word pieces, 128 tokens
+# at most.
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the export of a SavedModel"):
+    from helpers import export
+
+    folder = export.saved_model(classifier, runtime.artifacts_folder() / "saved_model", label_names)
+    print(sorted(path.name for path in folder.iterdir()))
+
+# %% [markdown]
+# Keras's own export stores each weight twice (Keras issue 23553). Ours holds each once: four bytes a parameter, and
+# a little for the graph.
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the size of the export"):
+    weights = 4 * models.parameter_count(classifier.model)
+    ratio = export.size_in_bytes(folder) / weights
+    print(f"weights {weights / 1e6:.0f} MB")
+    course.claim("the whole export is at most 5 % larger than its weights", 1 <= ratio < 1.05)
+
+# %% [markdown]
+# ## The same answers, elsewhere
+#
+# A new Python process loads the folder with TensorFlow and tensorflow-text alone: no KerasHub, none of the course's
+# code (the process checks that; Keras comes along with TensorFlow).
+# It must answer as the model does here, on reviews and on awkward texts.
+
+# %% tags=["needs-tensorflow"]
+awkward = ["", "word " * 1000, "naïve café", "two\u00a0words", "日本語", "😂", "[SEP]", "line\nbreak"]
+texts = awkward + test["text"].tolist()[: number_of_texts - len(awkward)]
+if course.has_tensorflow("the comparison with a fresh process"):
+    here = finetuning.predict_proba(classifier, texts)
+    there = export.predict_in_fresh_process(folder, texts)
+    course.claim("no probability differs by over 0.00001", np.abs(here - there).max() < 1e-5)
+    course.finding("the answers are not all alike", np.ptp(there[:, 1]) > 0.5)
+
+# %% [markdown]
+# ## TensorFlow Hub
+#
+# `hub.load` loads such a folder, from disk or from an address. (`hub.KerasLayer`, which older tutorials use, does not work
+# inside Keras 3.) `tensorflow_text` must be imported first: it brings the tokenizer's operations.
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("loading with TensorFlow Hub"):
+    import tensorflow as tf
+    import tensorflow_hub as hub
+    import tensorflow_text  # noqa: F401
+
+    served = hub.load(str(folder))
+    answers = served.predict(tf.constant(["Everything was wonderful.", "A waste of money."])).numpy()
+    print([label_names[row.argmax()] for row in answers])
+    course.finding("a loved and a loathed thing are told apart", answers[0, 1] > 0.5 > answers[1, 1])
+
+# %% [markdown]
+# ## The TF-Hub pair
+#
+# TensorFlow Hub's BERTs come in two parts: **preprocess** (strings to ids) and **encoder** (ids to vectors). Here are the same two
+# of our own backbone; anybody can put a new head on them.
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the TF-Hub pair"):
+    pair = export.hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
+    preprocess, encoder = (hub.load(str(pair / name)) for name in ("preprocess", "encoder"))
+    backbone_width = classifier.backbone.hidden_dim
+    inputs = preprocess(tf.constant(["A fine film.", "Dull."]))
+    print({name: tuple(value.shape) for name, value in sorted(inputs.items())})
+    print({name: tuple(value.shape) for name, value in sorted(encoder(inputs).items())})
+
+# %% [markdown]
+# The loaded encoder can be trained on: its variables came along. A new head and a plain loop of ten steps on 16 texts show it;
+# no Keras model is involved.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("training the loaded encoder"):
+    few, targets = preprocess(tf.constant(train["text"].tolist()[:16])), train["label"].to_numpy()[:16]
+    kernel = tf.Variable(tf.random.normal([backbone_width, len(label_names)], stddev=0.02, seed=seed))
+    variables = [kernel, *encoder.trainable_variables]
+    first, losses = variables[1].numpy().copy(), []
+    for _ in range(10):
+        with tf.GradientTape() as tape:
+            logits = tf.matmul(encoder(few)["pooled_output"], kernel)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+        losses.append(float(loss))
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            if gradient is not None:  # BERT's own pooler is not used
+                variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
+    print(f"loss {losses[0]:.2f} at first, {losses[-1]:.2f} after ten steps")
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the claim about it"):
+    course.claim("the loss falls", losses[-1] < losses[0])
+    course.claim("the encoder's own weights have moved", not np.array_equal(first, variables[1].numpy()))
+
+# %% [markdown]
+# ## LiteRT: one file for phones
+#
+# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. Ours holds the tokenizer, too, all but its first step (`models.plain_text`),
+# which the caller does. Smaller numbers (量化, quantisation) make it smaller: float16 halves it; int8 stores each weight in one byte, rounds what
+# meets it to 8 bits on the way, and keeps floats between the layers.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("LiteRT"):
+    samples = train["text"].tolist()[:100]
+    lite_folder = export.lite(classifier, runtime.artifacts_folder() / "lite", samples)
+    lite = {kind: export.LiteModel(export.lite_file(lite_folder, kind)) for kind in ("float32", "float16", "int8")}
+    # Computed in whole numbers altogether, calibrated on 100 training texts. It has no tokenizer inside.
+    lite["full int8"] = export.LiteModel(export.lite_file(lite_folder, "full int8"), classifier.tokenizer)
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the ids inside LiteRT"):
+    expected = models.token_ids(classifier.tokenizer, texts)
+    inside = [lite["int8"].outputs(text)["token_ids"][0] for text in texts]
+    same = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(inside, expected, strict=True)]
+    course.finding("the tokenizer inside gives the same ids for every text", all(same))
+
+# %% [markdown]
+# It is another tokenizer, tensorflow-text's FastBertTokenizer: KerasHub's own does not convert. Some thousand characters, such as `…` and `½`, are
+# known to be read otherwise than BERT's own rules say; `data/tokenizer_differences.csv` lists them, and a test proves the list complete.
+
+# %% [markdown]
+# ## ONNX: a file for other runtimes
+#
+# **ONNX** files run in onnxruntime, from C#, Java or a browser. The file takes ids; `tokenizer.json` beside it is for the `tokenizers`
+# package. So its user needs neither TensorFlow nor Keras.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("ONNX"):
+    onnx_folder = export.onnx(classifier, runtime.artifacts_folder() / "onnx")
+    onnx = {kind: export.OnnxModel(onnx_folder, kind) for kind in ("float32", "int8")}
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the ids for ONNX"):
+    feed = onnx["float32"].feed(texts)
+    rows = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(feed["token_ids"], expected, strict=True)]
+    course.finding("tokenizer.json gives the same ids for every text", all(rows))
+    print(sorted(path.name for path in onnx_folder.iterdir()))
+
+# %% [markdown]
+# ## Side by side
+#
+# Size on disk, milliseconds for one text, the largest difference from Keras in any probability, and how often the answer is the
+# same.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("the comparison"):
+    exports = {"SavedModel": (lambda batch: served.predict(tf.constant(batch)).numpy(), folder)}
+    for kind, model in lite.items():
+        exports[f"LiteRT {kind}"] = (model, export.lite_file(lite_folder, kind))
+    for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
+        exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
+    table = export.compare(classifier, exports, texts)
+    print(table.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string())
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the claims about it"):
+    exact = table.loc[["SavedModel", "LiteRT float32", "ONNX float32"], "largest difference"]
+    course.finding("all float32 exports differ by at most 0.0001", exact.max() <= 1e-4)
+    agreement, size, ms = table["same answer"], table["MB"], table["ms a text"]
+    course.finding("LiteRT int8 gives the same answer to over 96 %", agreement["LiteRT int8"] > 0.96)
+    course.finding("ONNX int8 to over 90 %", agreement["ONNX int8"] > 0.90)
+    course.claim("LiteRT int8 is under a third of float32", size["LiteRT int8"] < size["LiteRT float32"] / 3)
+    course.finding("full int8 is wrong far more often: under 90 % the same", agreement["LiteRT full int8"] < 0.90)
+    course.finding("LiteRT int8 answers one text faster than predict", ms["LiteRT int8"] < ms["Keras predict"])
+
+# %% [markdown]
+# Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
+# still beats `predict`. So take ONNX float32 where answers must stay the same, ONNX int8 where a few may change, and LiteRT int8
+# where the file must be small. The [benchmarks](../benchmarks/README.md) time them in interleaved rounds, beside a compiled function
+# and PyTorch. On your machine the order may differ: measure there.
+
+# %% [markdown]
+# The warning is in the last LiteRT row: computed in whole numbers altogether, the model loses what it learnt. Attention and
+# normalisation have a few very large values, and 256 steps are too few for these and the small ones together.
+
+# %% [markdown]
+# ## A model card (模型卡)
+#
+# Who gets the file should know what it is, how good, and what it is not for. The card is written by code, from what was measured:
+# nobody typed a number.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("the model card"):
+    facts = {"backbone": course.profile.backbone, "data": course.source, "classes": ", ".join(label_names)}
+    counts = {"training": len(train[:train_limit]), "validation": len(validation), "test": len(test)}
+    facts |= {f"{part} texts": f"{count:,}" for part, count in counts.items()}
+    facts |= {"recipe": f"{epochs} epochs, batch {batch_size}, learning rate {learning_rate}, seed {seed}"}
+    facts |= {"licence of the weights": "Apache-2.0", "intended use": "to learn; see data/README.md of the course"}
+    probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
+    scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
+    print(export.model_card(folder, facts, scores, table, label_names))
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the claim about the card"):
+    course.claim("the card lies in the export", (folder / "README.md").is_file())
+
+# %% [markdown]
+# ## What this does not show
+#
+# Batches and many users at once (serving is planned), phones themselves, and whether int8 hurts some slice more than others:
+# ask lesson 06's questions of the file that you ship.
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. int8 by hand: store a matrix in whole numbers from -127 to 127 and one scale. How large is the largest error?
+# 2. Write the feed of an ONNX file yourself, with the `tokenizers` package alone.
+# 3. In the export's folder, rename `labels.json`. What still works, what is lost, and why should labels travel with a model?
+#
+# With a check that tells you whether your answer holds: [exercises](exercises/11_export.ipynb); solved: [solutions](solutions/11_export.ipynb).
+
+# %% [markdown]
+# ## What you can do now
+#
+# - ✔ say what a served model must contain (*What must go along*);
+# - ✔ export a SavedModel that takes strings (*Export*);
+# - ✔ prove that it answers alike (*The same answers, elsewhere*);
+# - ✔ make a pair and train it on (*The TF-Hub pair*);
+# - ✔ choose between files (*Side by side*).
+#
+# **References.** TensorFlow guide: *Using the SavedModel format*. Mitchell et al.: *Model Cards for Model Reporting*, 2019. Jacob et al.:
+# *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*, 2018. Sculley et al.: *Hidden Technical Debt in Machine Learning
+# Systems*, 2015. Breck et al.: *The ML Test Score*, 2017.
+#
+# **Glossary.** deployment 部署 · export 模型导出 · graph 计算图 · model card 模型卡 · quantisation 量化 · serving 模型服务.
