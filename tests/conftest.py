@@ -1,10 +1,16 @@
 """Shared fixtures: a session started once, a tiny untrained BERT, the real weights."""
 
+import os
+
+import lanes
 import numpy as np
 import pytest
 
 from helpers import runtime
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # "gw0", "gw1": each keeps to its own cores, before TensorFlow counts them
+    own = lanes.cores_of_lanes(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    lanes.keep_to(own[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))])
 runtime.start()  # before anything imports Keras
 
 import keras  # noqa: E402

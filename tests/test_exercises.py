@@ -73,7 +73,7 @@ def both_forms(notebook):
 @pytest.mark.once
 def test_checks_fail_before_solving_and_hold_after(twin, tmp_path):
     notebook = both_forms(lessons.read_twin(twin))
-    lessons.execute(notebook, twin.stem)  # raises at any other error
+    lessons.execute(lessons.client_for(notebook), twin.stem)  # raises at any other error
     failing = [cell for cell in notebook.cells if "must-fail" in tags(cell)]
     assert len(failing) >= 2
     for cell in failing:

@@ -310,12 +310,12 @@ def test_the_tool_writes_what_was_measured_and_the_figure_into_the_readme():
     assert "![new words](data/results/accuracy.png)" in readme.with_figure(text, "new words")
 
 
-def test_the_memory_of_started_processes_is_watched():
-    command = [sys.executable, "-c", "held = bytearray(400 * 2**20); import time; time.sleep(1.5)"]
-    with lessons.PeakMemory() as peak:
-        before = lessons.memory_of_children()
-        subprocess.run(command, check=True)
-    assert 0.35 < peak.gib - before < 0.8 and lessons.memory_of_children() < before + 0.1
+def test_the_memory_of_a_process_and_what_it_starts_is_watched():
+    inner = "held = bytearray(400 * 2**20); import time; time.sleep(1.5)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    with subprocess.Popen([sys.executable, "-c", outer]) as process, lessons.PeakMemory(lambda: process.pid) as peak:
+        process.wait()
+    assert 0.39 < peak.gib < 0.6 and lessons.memory_of(process.pid) == lessons.memory_of(None) == 0
 
 
 def test_the_readmes_figure_is_that_of_lesson_07():

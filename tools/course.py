@@ -5,6 +5,7 @@
            --data mine.csv: lessons 01, 05, 06 and 11 with your own texts (columns text, label)
            --profile full: BERT-base on public data; wants an accelerator and a network
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
+           (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)
   experiments  make data/results/ anew: what needs many seeds or long training
   bench    compare the course with what one would pick instead; over an hour, results in benchmarks/
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
@@ -27,6 +28,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import lanes
+
 COURSE = Path(__file__).resolve().parents[1]
 LOCK = COURSE / "requirements.lock"
 MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
@@ -47,7 +50,14 @@ TENSORFLOW_FAMILY = {
 SMALL = '{"train_limit": 640, "epochs": 2, "test_limit": 320}'
 # Lessons that must also hold on other runtimes than this one: without TensorFlow, and on Colab's images.
 ELSEWHERE = ["00", "01", "05", "06", "11"]
+# Which lesson makes what another one loads; a test compares this with what the lessons call. Where the maker is not
+# part of a run, the lesson that needs the thing makes it.
+NEEDS = {
+    "02": {"01"}, "03": {"01"}, "05": {"01"}, "06": {"01", "05"}, "07": {"01"}, "11": {"01", "05"}, "14": {"01"},
+}  # fmt: skip
+WHOLE_MACHINE = set()  # lessons that need all cores for themselves
 
+NO_TESTS = 5  # pytest's exit code when no test has the marks asked for
 # A cell may take long where a machine is slow; the budget of a lesson is a matter of its own.
 NBVAL = [
     "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=900",
@@ -60,9 +70,14 @@ def python_of(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def call(*command, environment: Path = MAIN, **variables: str) -> int:
-    """Run a command with an environment's Python in the course's folder; return its exit code."""
-    return subprocess.call([str(python_of(environment)), *command], cwd=COURSE, env={**os.environ, **variables})
+def call(*command, environment: Path = MAIN, output=None, **variables: str) -> int:
+    """Run a command with an environment's Python in the course's folder; return its exit code.
+
+    `output`: an open file that takes what the command prints; None: it is shown at once.
+    """
+    errors = output and subprocess.STDOUT
+    command, env = [str(python_of(environment)), *command], {**os.environ, **variables}
+    return subprocess.call(command, cwd=COURSE, env=env, stdout=output, stderr=errors)
 
 
 def lock_without(lock: str, names: set[str]) -> str:
@@ -183,24 +198,78 @@ def lab() -> int:
     return call("-m", "jupyter", "lab", "--notebook-dir", str(COURSE), *sys.argv[2:])
 
 
+def needs_of(lesson: str, names: dict[str, str]) -> frozenset[str]:
+    """Which of the jobs in `names` (number of a lesson -> name of its job) make what a lesson loads."""
+    return frozenset(names[need] for need in NEEDS.get(lesson, ()) if need in names)
+
+
+def call_and_show(name: str, *command, **options) -> bool:
+    """As `call`, with the output shown whole at the end, below the job's name; whether the command went well."""
+    print(f"{name}: begins", flush=True)
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        failed = call(*command, output=output, **options)
+        output.seek(0)
+        minutes = (time.monotonic() - started) / 60
+        print(f"\n--- {name}: {minutes:.1f} min\n{output.read()}", flush=True)
+    return not failed
+
+
+def lesson_jobs(kind: str, lessons: dict[str, list[str]], **options) -> list[lanes.Job]:
+    """A job for each lesson. `lessons`: its number -> the command; `options`: what `call` takes."""
+    names = {number: f"{number} {kind}" for number in lessons}
+
+    def job(number: str) -> lanes.Job:
+        """The job of one lesson."""
+
+        def work(lane: int) -> bool:
+            return call_and_show(names[number], *lessons[number], **options)
+
+        return lanes.Job(names[number], work, needs_of(number, names), number in WHOLE_MACHINE)
+
+    return [job(number) for number in lessons]
+
+
+def test_lessons(variables: dict[str, str], without: dict) -> int:
+    """Each lesson with its outputs compared, and five without TensorFlow by their claims; 0 when all hold."""
+    notebooks = {path.name[:2]: path for path in sorted((COURSE / "notebooks").glob("[0-9]*.ipynb"))}
+    strict = {number: [*NBVAL, str(path)] for number, path in notebooks.items()}
+    by_claims = {number: ["tools/lessons.py", "run", number, "--parameters", SMALL] for number in ELSEWHERE}
+    jobs = lesson_jobs("strict nbval", strict, **variables)
+    jobs += lesson_jobs("without TensorFlow, by its claims", by_claims, **without)
+    done = lanes.run(jobs)
+    print(f"\n{'lesson':40}{'minutes':>8}  result")
+    for name, what in done.items():
+        print(f"{name:40}{what.minutes:8.1f}  {what.result}")
+    return int(any(what.result != "ok" for what in done.values()))
+
+
+def unit_tests(marks: str = "", **variables) -> int:
+    """Run the unit tests (those with these marks); 0 when all hold.
+
+    The test files are dealt to as many processes as there are lanes; tests marked `whole_machine` follow alone.
+    """
+    number = lanes.number_of_lanes()
+    if number == 1:
+        return call("-m", "pytest", "-m", marks, **variables)
+    together = " and ".join(["not whole_machine", *filter(None, [marks])])
+    failed = call("-m", "pytest", "-n", str(number), "--dist", "loadscope", "-m", together, **variables)
+    alone = "whole_machine" if not marks else f"whole_machine and {marks}"
+    return failed or (call("-m", "pytest", "-m", alone, **variables) not in (0, NO_TESTS))
+
+
 def test() -> int:
-    """All proofs, one after the other, each with its time; 0 when all hold."""
+    """All proofs, step by step, each with its time; 0 when all hold."""
     set_up(MAIN)
     set_up(WITHOUT_TENSORFLOW, TENSORFLOW_FAMILY)
-    notebooks = sorted(str(path) for path in (COURSE / "notebooks").glob("[0-9]*.ipynb"))
     results = {}
     with tempfile.TemporaryDirectory(prefix="course-artifacts-") as empty:
         variables = {"COURSE_ARTIFACTS": empty}
         without = {"environment": WITHOUT_TENSORFLOW, "KERAS_BACKEND": "jax", **variables}
         steps = {
-            "unit tests": lambda: call("-m", "pytest", **variables),
-            "lessons, outputs compared (strict nbval)": lambda: call(*NBVAL, *notebooks, **variables),
-            "unit tests without TensorFlow": lambda: call(
-                "-m", "pytest", "-m", "not repository and not once", **without
-            ),
-            "lessons without TensorFlow, by their claims": lambda: call(
-                "tools/lessons.py", "run", *ELSEWHERE, "--parameters", SMALL, **without
-            ),
+            "unit tests": lambda: unit_tests(**variables),
+            "lessons: outputs compared, and without TensorFlow": lambda: test_lessons(variables, without),
+            "unit tests without TensorFlow": lambda: unit_tests("not repository and not once", **without),
         }
         for name, step in steps.items():
             print(f"\n=== {name}", flush=True)

@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         notebook = lessons.read_twin(path)
         if options.command == "outputs":
-            lessons.execute(notebook, path.stem)
+            lessons.execute(lessons.client_for(notebook), path.stem)
             lessons.as_shown(notebook)
             notebook.metadata["language_info"] = {"name": "python"}
             write(notebook, SOLUTIONS / f"{path.stem}.ipynb")

@@ -1,24 +1,27 @@
 """Execute the lessons: python tools/lessons.py run [00 06 ...] | outputs [00 ...] | twins
 
-run      copies under artifacts/run/, with progress; a table at the end. --parameters '{"epochs": 1}'
-         replaces values in the cells tagged `parameters`; --data mine.csv and --profile full do so, too
+run      copies under artifacts/run/, with progress; a table at the end. Two lessons at a time, each on half of
+         the cores (LANES=1: one at a time on all). --parameters '{"epochs": 1}' replaces values in the cells tagged `parameters`; --data mine.csv and --profile full do so, too
 outputs  make the committed notebooks from their text twins (notebooks/text/) and execute them
 twins    make the text twins from the notebooks, for those who edited a lesson in JupyterLab
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import course
 import jupytext
+import lanes
 import nbformat
 import psutil
 from nbclient import NotebookClient
@@ -74,21 +77,57 @@ def check_parameters(wanted: Iterable[str], paths: list[Path]) -> None:
         sys.exit(f"No parameter {', '.join(unknown)} in {names}. There are: {', '.join(sorted(known))}.")
 
 
-def execute(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Run all cells in a fresh kernel, with a bar; raises CellExecutionError at the first that fails."""
+class Progress:
+    """How far a lesson is: in a terminal a bar, one line for each lane; in a log file a line a minute."""
+
+    def __init__(self, name: str, cells: int, lane: int = 0):
+        self.name, self.cells, self.number = name, cells, 0
+        self.started = self.told = time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty():
+            form = "{desc} {bar:20} {n}/{total} cells {elapsed}"
+            self.bar = tqdm(total=cells, desc=f"{name:24}", bar_format=form, position=lane, leave=False)
+        else:
+            print(f"{name}: begins", flush=True)
+
+    def update(self) -> None:
+        """One more cell has run."""
+        self.number += 1
+        if self.bar is not None:
+            self.bar.update()
+        elif time.monotonic() - self.told > 60:
+            self.told = time.monotonic()
+            minutes = (self.told - self.started) / 60
+            print(f"{self.name}: {self.number} of {self.cells} cells, {minutes:.1f} min", flush=True)
+
+    def end(self, result: str) -> None:
+        """Say how it ended, in a line that stays."""
+        if self.bar is not None:
+            self.bar.close()
+        tqdm.write(f"{self.name}: {result}, {(time.monotonic() - self.started) / 60:.1f} min")
+        sys.stdout.flush()
+
+
+def client_for(notebook: nbformat.NotebookNode) -> NotebookClient:
+    """What runs a notebook's cells in a fresh kernel, in the folder of the lessons."""
     # With this variable set, ipykernel leaves the log lines of TensorFlow's C++ core out of the outputs;
     # nbval sets it too, through pytest.
     os.environ["PYTEST_CURRENT_TEST"] = "lessons"
-    client = NotebookClient(
-        notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": str(NOTEBOOKS)}}
-    )
-    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    with tqdm(
-        total=code_cells, desc=f"{name:24}", unit="cell", bar_format="{desc} {bar:20} {n}/{total} cells {elapsed}"
-    ) as bar:
-        client.on_cell_executed = lambda **_: bar.update()
+    resources = {"metadata": {"path": str(NOTEBOOKS)}}
+    return NotebookClient(notebook, timeout=1800, record_timing=False, resources=resources)
+
+
+def execute(client: NotebookClient, name: str, lane: int = 0) -> None:
+    """Run all cells and show how far it is; raises CellExecutionError at the first cell that fails."""
+    progress = Progress(name, sum(cell.cell_type == "code" for cell in client.nb.cells), lane)
+    client.on_cell_executed = lambda **_: progress.update()
+    result = "FAILED"
+    try:
         # The log lines of TensorFlow's C++ core would break the bar; errors of a cell come another way.
         client.execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        result = "ok"
+    finally:
+        progress.end(result)
 
 
 def as_shown(notebook: nbformat.NotebookNode) -> None:
@@ -129,17 +168,27 @@ def check_own_data(path: str) -> Path:
     return Path(path).resolve()
 
 
-def memory_of_children() -> float:
-    """GiB that all processes started by this one, and by those, hold now (memory they share counts each time)."""
+def memory_of(process: int | None) -> float:
+    """GiB that a process and all that it has started hold now (memory that they share counts each time); None: 0.0."""
     total = 0
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # it has ended meanwhile
-            total += process.memory_info().rss
+    with suppress(psutil.Error):  # it has ended meanwhile
+        family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)] if process else []
+        for member in family:
+            with suppress(psutil.Error):
+                total += member.memory_info().rss
     return total / 2**30
 
 
+def kernel_of(client: NotebookClient) -> int | None:
+    """The process of a client's kernel; None before it starts and after it ends."""
+    return getattr(getattr(client.km, "provisioner", None), "pid", None)
+
+
 class PeakMemory:
-    """A with-block; `gib` is the most that `memory_of_children` was in it, looked up five times a second."""
+    """A with-block; `gib` is the most that `memory_of` the process was in it, looked up five times a second."""
+
+    def __init__(self, process: Callable[[], int | None]):
+        self.process = process
 
     def __enter__(self):
         self.gib, self.ended = 0.0, threading.Event()
@@ -150,7 +199,7 @@ class PeakMemory:
     def watch(self) -> None:
         """Look until the block ends."""
         while not self.ended.wait(0.2):
-            self.gib = max(self.gib, memory_of_children())
+            self.gib = max(self.gib, memory_of(self.process()))
 
     def __exit__(self, *_):
         self.ended.set()
@@ -168,43 +217,71 @@ class Row:
     result: str
 
 
+def jobs_of(paths: list[Path], work: Callable[[Path, int], bool]) -> list[lanes.Job]:
+    """A job for each lesson, after the lessons that make what it loads."""
+    names = {path.stem[:2]: path.stem for path in paths}
+    return [
+        lanes.Job(name, functools.partial(work, path), course.needs_of(number, names), number in course.WHOLE_MACHINE)
+        for path, (number, name) in zip(paths, names.items(), strict=True)
+    ]
+
+
+def run_copy(path: Path, parameters: dict, folder: Path, lane: int = 0) -> Row:
+    """Execute a copy of one lesson and write it, whatever came of it, into a folder."""
+    notebook = read_twin(path)
+    set_parameters(notebook, parameters)
+    client, started, result = client_for(notebook), time.monotonic(), "ok"
+    try:
+        with PeakMemory(lambda: kernel_of(client)) as peak:
+            execute(client, path.stem, lane)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        result = "FAILED"
+        tqdm.write(f"\n{path.stem} stopped:\n{str(error)[-3000:]}")
+        if isinstance(error, DeadKernelError):
+            tqdm.write("Most often the memory was too small: the README's table says what each lesson takes.")
+    finally:
+        nbformat.write(notebook, folder / f"{path.stem}.ipynb")
+    return Row(path.stem, (time.monotonic() - started) / 60, peak.gib, claims_in(notebook), result)
+
+
 def run(paths: list[Path], parameters: dict) -> int:
     """Execute copies; print the table, the scores and where the export lies; return the exit code."""
     folder = runtime.artifacts_folder() / "run"
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for path in paths:
-        notebook = read_twin(path)
-        set_parameters(notebook, parameters)
-        started, result = time.monotonic(), "ok"
-        try:
-            with PeakMemory() as peak:
-                execute(notebook, path.stem)
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            result = "FAILED"
-            print(f"\n{path.stem} stopped:\n{str(error)[-3000:]}")
-            if isinstance(error, DeadKernelError):
-                print("Most often the memory was too small: the README's table says what each lesson takes.")
-        finally:
-            nbformat.write(notebook, folder / f"{path.stem}.ipynb")
-        rows.append(Row(path.stem, (time.monotonic() - started) / 60, peak.gib, claims_in(notebook), result))
-    print_table(rows)
-    measured = {
-        row.lesson: {"minutes": round(row.minutes, 2), "gib": round(row.gib, 1)} for row in rows if row.result == "ok"
-    }
+    rows = {}
+
+    def work(path: Path, lane: int) -> bool:
+        """Run one lesson and keep its row."""
+        rows[path.stem] = run_copy(path, parameters, folder, lane)
+        return rows[path.stem].result == "ok"
+
+    started = time.monotonic()
+    with PeakMemory(os.getpid) as peak:
+        done = lanes.run(jobs_of(paths, work))
+    rows = [rows.get(name, Row(name, 0.0, 0.0, 0, what.result)) for name, what in done.items()]
+    print_table(rows, (time.monotonic() - started) / 60, peak.gib)
     if not parameters:  # tools/readme.py reads it
-        (folder / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
+        keep_measured(rows, folder / "measured.json")
     print(f"Executed copies: {folder}")
     return int(any(row.result != "ok" for row in rows))
 
 
-def print_table(rows: list[Row]) -> None:
-    """The lessons' table, then what lesson 06 scored and where lesson 11 left the export."""
+def keep_measured(rows: list[Row], path: Path) -> None:
+    """Write minutes and memory of the lessons that ran to their end."""
+    good = [row for row in rows if row.result == "ok"]
+    measured = {row.lesson: {"minutes": round(row.minutes, 2), "gib": round(row.gib, 1)} for row in good}
+    path.write_text(json.dumps(measured), encoding="utf-8")
+
+
+def print_table(rows: list[Row], minutes: float, gib: float) -> None:
+    """The lessons' table, then what lesson 06 scored and where lesson 11 left the export.
+
+    `minutes` and `gib`: of the whole run, in which lessons stood side by side.
+    """
     print(f"\n{'lesson':26}{'minutes':>8}{'GiB':>6}{'claims checked':>16}  result")
     for row in rows:
         print(f"{row.lesson:26}{row.minutes:8.1f}{row.gib:6.1f}{row.claims:16d}  {row.result}")
-    minutes, gib, claims = sum(r.minutes for r in rows), max(r.gib for r in rows), sum(r.claims for r in rows)
-    print(f"{'together (GiB: at most)':26}{minutes:8.1f}{gib:6.1f}{claims:16d}")
+    print(f"{'together (GiB: at most)':26}{minutes:8.1f}{gib:6.1f}{sum(row.claims for row in rows):16d}")
     # Only what this run made: older scores or exports must not pass for its own.
     done = {row.lesson[:2] for row in rows if row.result == "ok"}
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
@@ -214,18 +291,25 @@ def print_table(rows: list[Row]) -> None:
         print(f"The exported classifier (strings in, probabilities out): {export}")
 
 
+def write_executed(path: Path, lane: int = 0) -> bool:
+    """Execute a lesson from its twin and rewrite its committed notebook; leave that alone when a cell fails."""
+    notebook = read_twin(path)
+    execute(client_for(notebook), path.stem, lane)
+    as_shown(notebook)
+    notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
+    target = NOTEBOOKS / f"{path.stem}.ipynb"
+    unfinished = target.with_suffix(".unfinished")
+    nbformat.write(notebook, unfinished)
+    unfinished.replace(target)
+    return True
+
+
 def outputs(paths: list[Path]) -> int:
-    """Rewrite the committed notebooks from their twins, executed."""
-    for path in paths:
-        notebook = read_twin(path)
-        execute(notebook, path.stem)
-        as_shown(notebook)
-        notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
-        target = NOTEBOOKS / f"{path.stem}.ipynb"
-        unfinished = target.with_suffix(".unfinished")
-        nbformat.write(notebook, unfinished)
-        unfinished.replace(target)
-    return 0
+    """Rewrite the committed notebooks from their twins, executed; return the exit code."""
+    done = lanes.run(jobs_of(paths, write_executed))
+    for name, what in done.items():
+        print(f"{name:26}{what.minutes:6.1f} min  {what.result}")
+    return int(any(what.result != "ok" for what in done.values()))
 
 
 def twins() -> int:

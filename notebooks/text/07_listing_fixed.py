@@ -62,7 +62,7 @@ if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
     from helpers import export
 
     folder = data.course_reviews_folder()  # the reviews as a TFDS data set
-    pair = export.hub_pair(models.classifier(seed=seed), runtime.artifacts_folder() / "hub_pair")  # MiniLM as a TF-Hub pair
+    pair = export.hub_pair(models.classifier(seed=seed), runtime.artifacts_folder() / "listing_hub_pair")
 
 # %% [markdown]
 # ## The catalogue (勘误)

@@ -1,0 +1,170 @@
+"""Jobs side by side: order, lanes, cores, and what becomes of jobs whose needs failed."""
+
+import ast
+import subprocess
+import sys
+import threading
+
+import course
+import lanes
+import lessons
+import pytest
+
+from helpers import runtime
+
+pytestmark = pytest.mark.once
+CORES = len(lanes.usable_cores())
+TWO_CORES = pytest.mark.skipif(CORES < 2, reason="This process may use one core only.")
+
+
+class Recorder:
+    """Makes jobs that write down what happens: `events` holds ("begin" or "end", name) in order."""
+
+    def __init__(self):
+        self.events, self.together = [], threading.Barrier(2, timeout=10)
+
+    def job(self, name, needs=(), well=True, meet=False, **options):
+        def work(lane):
+            self.events.append(("begin", name))
+            threading.Event().wait(0.1)
+            if meet:  # only two jobs that run at the same time get past this
+                self.together.wait()
+            if well is None:
+                raise RuntimeError("broken")
+            self.events.append(("end", name))
+            return well
+
+        return lanes.Job(name, work, frozenset(needs), **options)
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@TWO_CORES
+@pytest.mark.whole_machine
+def test_two_jobs_run_at_the_same_time(recorder):
+    done = lanes.run([recorder.job("a", meet=True), recorder.job("b", meet=True)], lanes=2)
+    assert {name: what.result for name, what in done.items()} == {"a": "ok", "b": "ok"}
+
+
+def test_in_one_lane_the_job_that_most_wait_for_comes_first_then_their_order(recorder):
+    jobs = [recorder.job("a"), recorder.job("b", {"c"}), recorder.job("c", {"d"}), recorder.job("d"), recorder.job("e")]
+    lanes.run(jobs, lanes=1)
+    assert [name for kind, name in recorder.events if kind == "begin"] == ["d", "c", "a", "b", "e"]
+
+
+@TWO_CORES
+@pytest.mark.whole_machine
+def test_a_job_waits_for_what_it_needs_and_ignores_needs_that_are_not_in_the_run(recorder):
+    lanes.run([recorder.job("b", {"a", "elsewhere"}), recorder.job("a")], lanes=2)
+    assert recorder.events == [("begin", "a"), ("end", "a"), ("begin", "b"), ("end", "b")]
+
+
+@pytest.mark.parametrize("broken", [False, None])
+def test_a_failed_job_stops_those_that_need_it_and_nothing_else(recorder, broken, capsys):
+    jobs = [recorder.job("a", well=broken), recorder.job("b", {"a"}), recorder.job("c", {"b"}), recorder.job("d")]
+    done = lanes.run(jobs, lanes=1)
+    assert {name: what.result for name, what in done.items()} == {
+        "a": "FAILED", "b": "not run: it needs a", "c": "not run: it needs b", "d": "ok",
+    }  # fmt: skip
+    assert ("begin", "b") not in recorder.events and ("end", "d") in recorder.events
+    assert ("a: RuntimeError: broken" in capsys.readouterr().out) == (broken is None)
+
+
+@TWO_CORES
+@pytest.mark.whole_machine
+def test_a_job_that_takes_the_whole_machine_runs_alone_on_all_cores():
+    running, seen = set(), {}
+
+    def work(name):
+        def inner(lane):
+            running.add(name)
+            seen[name] = (set(running), lanes.usable_cores())
+            threading.Event().wait(0.2)
+            running.discard(name)
+            return True
+
+        return inner
+
+    jobs = [lanes.Job(name, work(name), whole_machine=name == "whole") for name in ("a", "whole", "b", "c")]
+    lanes.run(jobs, lanes=2)
+    assert seen["whole"] == ({"whole"}, lanes.usable_cores())
+    assert all(
+        len(cores) == len(range(0, CORES, 2)) or CORES % 2 for name, (_, cores) in seen.items() if name != "whole"
+    )
+
+
+@TWO_CORES
+@pytest.mark.whole_machine
+def test_a_process_started_in_a_lane_sees_that_lanes_cores_only():
+    """Affinity goes over from the thread to what it starts; the two lanes share none."""
+    seen = {}
+
+    def work(lane):
+        command = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
+        seen[lane] = ast.literal_eval(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        meeting.wait()
+        return True
+
+    meeting = threading.Barrier(2, timeout=60)
+    lanes.run([lanes.Job("a", work), lanes.Job("b", work)], lanes=2)
+    assert sorted(seen[0] + seen[1]) == lanes.usable_cores() and len(seen[0]) == (CORES + 1) // 2
+
+
+def test_jobs_that_wait_for_each_other_are_refused(recorder):
+    with pytest.raises(ValueError, match="wait for each other: a, b"):
+        lanes.run([recorder.job("a", {"b"}), recorder.job("b", {"a"}), recorder.job("c")])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cores", "number"), [("", 2, 2), ("", 1, 1), ("", 16, 2), ("1", 2, 1), ("5", 4, 4), ("", 0, 1)]
+)
+def test_the_number_of_lanes(monkeypatch, wanted, cores, number):
+    monkeypatch.setenv("LANES", wanted)
+    monkeypatch.setattr(lanes, "usable_cores", lambda: list(range(cores)))
+    assert lanes.number_of_lanes() == number
+
+
+@pytest.mark.parametrize("wanted", ["0", "two", "-1", "1.5"])
+def test_a_wrong_number_of_lanes_is_refused(monkeypatch, wanted):
+    monkeypatch.setenv("LANES", wanted)
+    with pytest.raises(ValueError, match="a whole number"):
+        lanes.number_of_lanes()
+
+
+# ---- which lesson waits for which
+
+
+def loaders():
+    """Names (`helper.function`) of the helpers' functions that load or make an artifact: those with `remake`."""
+    for path in (runtime.COURSE / "helpers").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and "remake" in [argument.arg for argument in node.args.args]:
+                yield f"{path.stem}.{node.name}"
+
+
+def loaded_in(path):
+    """(function, whether it makes the thing in any case) for each call of one of `loaders` in a lesson's twin."""
+    known = set(loaders()) - {"runtime.artifact"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in known:
+            yield ast.unparse(node.func), any(keyword.arg == "remake" for keyword in node.keywords)
+
+
+def test_lessons_wait_for_the_makers_of_what_they_load():
+    """The lesson that owns an artifact asks for it with `remake=True`; whoever else asks for it waits for that lesson."""
+    calls = {path.stem[:2]: set(loaded_in(path)) for path in lessons.lessons([])}
+    makers = {function: number for number, found in calls.items() for function, remake in found if remake}
+    assert sorted(makers.values()) == ["01", "04", "05"]  # the splits, the corpus, the fine-tuned classifier
+    for number, found in calls.items():
+        needs = {makers[function] for function, _ in found if function in makers} - {number}
+        if number == "07":
+            needs -= {"05"}  # it fine-tunes on fewer reviews, which makes another classifier
+        assert course.NEEDS.get(number, set()) == needs, number
+
+
+def test_a_job_of_a_lesson_needs_the_jobs_of_its_makers_where_they_run_too():
+    jobs = {job.name: job.needs for job in lessons.jobs_of(lessons.lessons(["05", "06"]), print)}
+    assert jobs == {"05_fine_tuning": frozenset(), "06_evaluation": {"05_fine_tuning"}}

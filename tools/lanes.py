@@ -1,0 +1,170 @@
+"""Jobs side by side: each lane has cores of its own and does one job at a time.
+
+Needs Python's own library only. A training gains little from a second core at the sizes of this course, so two lessons
+on one core each are done sooner than one after the other on both. `LANES=1` in the environment: one thing at a time, on all cores.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+MOST = 2  # at a time; more would need more memory than the README promises
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do, and what has to be done before it.
+
+    `work(lane)` gets the number of its lane and returns whether it went well. `needs`: names of other jobs; those that
+    are not in the same run do not count. A job with `whole_machine` runs alone, on all cores.
+    """
+
+    name: str
+    work: Callable[[int], bool]
+    needs: frozenset[str] = frozenset()
+    whole_machine: bool = False
+
+
+@dataclass
+class Done:
+    """What became of a job; `result` is "ok", "FAILED" or "not run: ...needs ..."."""
+
+    result: str
+    minutes: float = 0.0
+
+
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use; without numbers where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def number_of_lanes() -> int:
+    """`LANES` if it is set, else two where there are two cores to share, else one.
+
+    Raises ValueError when LANES is no whole number above 0. There are never more lanes than cores.
+    """
+    wanted = os.environ.get("LANES") or str(MOST)
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"LANES is {wanted!r}; it takes a whole number: 1 for one thing at a time on all cores.")
+    return max(1, min(int(wanted), len(usable_cores())))
+
+
+def cores_of_lanes(lanes: int) -> list[list[int]]:
+    """The usable cores, dealt out: one list for each lane."""
+    cores = usable_cores()
+    return [cores[lane::lanes] for lane in range(lanes)]
+
+
+def keep_to(cores: list[int]) -> None:
+    """Let the calling thread, and the processes that it starts from now on, use these cores only.
+
+    Linux keeps such a list for each thread, and a new process takes over that of the thread which starts it. So
+    TensorFlow, BLAS and onnxruntime see as many cores as the lane has.
+    """
+    if cores:
+        os.sched_setaffinity(0, cores)
+
+
+@dataclass
+class Queue:
+    """The jobs of one run and how far they are; its lanes share it. All changes happen under `changed`."""
+
+    jobs: list[Job]
+    done: dict[str, Done] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def dependants(self, name: str) -> int:
+        """How many jobs wait for this one, at first or second hand."""
+        direct = [job.name for job in self.jobs if name in job.needs]
+        return len(direct) + sum(self.dependants(other) for other in direct)
+
+    def skip_hopeless(self) -> None:
+        """Give up the jobs that need one which failed or was given up."""
+        for job in self.jobs:
+            bad = sorted(need for need in job.needs if need in self.done and self.done[need].result != "ok")
+            if bad and job.name not in self.done:
+                self.done[job.name] = Done(f"not run: it needs {' and '.join(bad)}")
+                return self.skip_hopeless()  # those that need this one
+
+    def next_job(self) -> Job | None:
+        """A job that can start now: the one that most others wait for, then the first; None if there is none yet."""
+        names = {job.name for job in self.jobs}
+        waiting = [job for job in self.jobs if job.name not in self.done and job.name not in self.running]
+        ready = [job for job in waiting if all(need in self.done for need in job.needs & names)]
+        small = [job for job in ready if not job.whole_machine]
+        if small:  # so a job that runs alone comes when no other can start, and makes none ready before its end
+            return max(small, key=lambda job: (self.dependants(job.name), -self.jobs.index(job)))
+        return ready[0] if ready and not self.running else None
+
+    def take(self) -> Job | None:
+        """Wait for a job to do and mark it as running; None when all are done or given up."""
+        with self.changed:
+            while True:
+                self.skip_hopeless()
+                if len(self.done) == len(self.jobs):
+                    return None
+                if job := self.next_job():
+                    self.running.add(job.name)
+                    return job
+                self.changed.wait()
+
+    def put_back(self, job: Job, done: Done) -> None:
+        """Say what became of a job that `take` gave out."""
+        with self.changed:
+            self.running.discard(job.name)
+            self.done[job.name] = done
+            self.changed.notify_all()
+
+
+def _do(job: Job, lane: int) -> Done:
+    """Do one job. One that raises has failed: the others go on."""
+    started = time.monotonic()
+    try:
+        well = job.work(lane)
+    except Exception as error:
+        print(f"{job.name}: {type(error).__name__}: {error}", flush=True)
+        well = False
+    return Done("ok" if well else "FAILED", (time.monotonic() - started) / 60)
+
+
+def _serve(queue: Queue, lane: int, own: list[int], everything: list[int]) -> None:
+    """The life of one lane: take a job, do it, put it back, until there is none left."""
+    while job := queue.take():
+        keep_to(everything if job.whole_machine else own)
+        queue.put_back(job, _do(job, lane))
+
+
+def run(jobs: Iterable[Job], lanes: int | None = None) -> dict[str, Done]:
+    """Do all jobs, in as many lanes as `number_of_lanes` says; what became of each, in the order of the jobs.
+
+    A job whose needs failed is not run. Raises ValueError when jobs wait for each other in a circle.
+    """
+    queue = Queue(list(jobs))
+    _check_order(queue.jobs)
+    everything = usable_cores()
+    lanes = lanes or number_of_lanes()
+    threads = [
+        threading.Thread(target=_serve, args=(queue, lane, own, everything), daemon=True)
+        for lane, own in enumerate(cores_of_lanes(lanes))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():  # so that Ctrl-C is heard
+            thread.join(0.2)
+    return {job.name: queue.done[job.name] for job in queue.jobs}
+
+
+def _check_order(jobs: list[Job]) -> None:
+    """Raise ValueError when there is no order in which the jobs can be done."""
+    names, left = {job.name for job in jobs}, list(jobs)
+    while left:
+        free = [job for job in left if not (job.needs & {other.name for other in left})]
+        if not free:
+            raise ValueError(f"These wait for each other: {', '.join(sorted(names & {job.name for job in left}))}.")
+        left = [job for job in left if job not in free]
