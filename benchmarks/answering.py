@@ -12,7 +12,7 @@ from pathlib import Path
 import contest
 import numpy as np
 
-from helpers import data, runtime
+from helpers import cleaning, data, runtime
 
 SIZE = {"train": None, "epochs": 1, "one": 200, "batches": 10, "batch": 32, "judged": 400}
 TINY = {"train": 32, "epochs": 1, "one": 4, "batches": 2, "batch": 4, "judged": 16}
@@ -31,7 +31,7 @@ CLASSES = {
 
 def home(size: dict) -> Path:
     """Folder of the exports, another one where data, code or versions differ."""
-    inputs = {"train": size["train"], "epochs": size["epochs"], "raw data": runtime.file_hash(data.RAW)}
+    inputs = {"train": size["train"], "epochs": size["epochs"], "raw data": runtime.file_hash(cleaning.RAW)}
     key = runtime.artifact_key(inputs, [runtime.COURSE / source for source in SOURCES])
     return runtime.artifacts_folder() / "benchmarks" / f"answering-{key[:12]}"
 
@@ -41,7 +41,7 @@ def prepare(size: dict) -> dict:
     runtime.start()
     from helpers import export, finetuning
 
-    splits, _ = data.prepared()
+    splits, _ = data.prepare_splits()
     train, validation = splits["train"][: size["train"]], splits["validation"]
     recipe = finetuning.Recipe(epochs=size["epochs"])
     classifier, _ = finetuning.fine_tuned(train, validation, recipe, num_classes=2)
@@ -60,7 +60,7 @@ def prepare(size: dict) -> dict:
 
 def texts(number: int) -> list[str]:
     """So many validation reviews, repeated if there are fewer."""
-    found = data.prepared()[0]["validation"]["text"].tolist()
+    found = data.prepare_splits()[0]["validation"]["text"].tolist()
     return (found * (number // len(found) + 1))[:number]
 
 

@@ -33,13 +33,13 @@ def prepare(size: dict) -> dict:
     from helpers import models
 
     models.locate()
-    splits, _ = data.prepared()
+    splits, _ = data.prepare_splits()
     return {name: size[name] for name in SIZE} | {"train": data.content_hash(splits["train"])}
 
 
 def reviews(number: int) -> list[str]:
     """So many texts: the training reviews, repeated."""
-    texts = data.prepared()[0]["train"]["text"].tolist()
+    texts = data.prepare_splits()[0]["train"]["text"].tolist()
     return (texts * (number // len(texts) + 1))[:number]
 
 

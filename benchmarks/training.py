@@ -42,20 +42,20 @@ def prepare(size: dict) -> dict:
     from helpers import models
 
     models.locate()
-    splits, _ = data.prepared()
+    splits, _ = data.prepare_splits()
     hashes = {name: data.content_hash(splits[name]) for name in ("train", "validation")}
     return {name: size[name] for name in SIZE} | hashes | {"weights": models.FILE_HASHES["model.safetensors"]}
 
 
 def reviews(number: int) -> tuple[list[str], np.ndarray]:
     """Texts and labels of so many training reviews, the same for each contestant and round."""
-    frame = data.prepared()[0]["train"].sample(number, random_state=42)
+    frame = data.prepare_splits()[0]["train"].sample(number, random_state=42)
     return frame["text"].tolist(), frame["label"].to_numpy()
 
 
 def validation(size: dict) -> tuple[list[str], np.ndarray]:
     """Texts and labels on which accuracy is judged."""
-    frame = data.prepared()[0]["validation"][: size["judged"]]
+    frame = data.prepare_splits()[0]["validation"][: size["judged"]]
     return frame["text"].tolist(), frame["label"].to_numpy()
 
 

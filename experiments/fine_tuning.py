@@ -11,7 +11,7 @@ from dataclasses import asdict
 import pandas as pd
 import results
 
-from helpers import data, evaluation, finetuning, models
+from helpers import data, evaluation, finetuning, models, words
 
 LABELS = {50: 15, 100: 10, 200: 6, 400: 4, 800: 3, 1600: 3}  # number of labels -> epochs: few labels, more epochs
 SEEDS = (42, 1, 2)
@@ -87,7 +87,7 @@ def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     untrained = models.classifier()
     features = [finetuning.mean_features(untrained, frame["text"].tolist()) for frame in (train, validation)]
     probabilities = {
-        "bag of words": data.bag_of_words().fit(train["text"], train["label"]).predict_proba(validation["text"]),
+        "bag of words": words.bag_of_words().fit(train["text"], train["label"]).predict_proba(validation["text"]),
         "frozen": finetuning.frozen(features[0], train["label"]).predict_proba(features[1]),
     }
     return {name: evaluation.accuracy(labels, values) for name, values in probabilities.items()}
@@ -101,7 +101,7 @@ def inputs_of(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
 
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
-    splits, _ = data.prepared()
+    splits, _ = data.prepare_splits()
     train, validation = splits["train"], splits["validation"]
     inputs = inputs_of(train, validation)
     for name in names:

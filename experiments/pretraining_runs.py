@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import results
 
-from helpers import corpus, data, evaluation, finetuning, models, pretraining, runtime
+from helpers import corpus, evaluation, finetuning, models, pretraining, runtime, words
 from helpers.pretraining import Recipe, Size
 
 SEEDS = (42, 1, 2)
@@ -167,10 +167,10 @@ def topics_point(configuration: dict, corpus_file: Path, tokens: dict) -> dict:
         epochs, 32, configuration["learning_rate"], patience=epochs, max_length=Size.sequence_length, seed=seed
     )
     result, truth = fine_tuned(classifier, frames, recipe), frames["test"]["label"].to_numpy()
-    bag_of_words = data.bag_of_words().fit(frames["train"]["text"].tolist(), frames["train"]["label"].to_numpy())
-    words = bag_of_words.predict_proba(frames["test"]["text"].tolist())
+    bag_of_words = words.bag_of_words().fit(frames["train"]["text"].tolist(), frames["train"]["label"].to_numpy())
+    by_words = bag_of_words.predict_proba(frames["test"]["text"].tolist())
     majority = float(np.mean(truth == np.bincount(truth).argmax()))
-    return rounded({**result, "bag of words": evaluation.accuracy(truth, words), "majority": majority})
+    return rounded({**result, "bag of words": evaluation.accuracy(truth, by_words), "majority": majority})
 
 
 def fine_tuned(classifier: models.Classifier, frames: dict, recipe: finetuning.Recipe) -> dict:

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import data, models, runtime
+from helpers import cleaning, models, runtime
 
 LOCK = runtime.COURSE / "requirements.lock"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -164,7 +164,7 @@ def is_prose(text: str) -> bool:
 
 def split_of(package: str, module: str) -> str:
     """The side of the split on which a module file stands; its path alone decides."""
-    place = data.stable_hash(f"{package}/{module}") % 100
+    place = cleaning.stable_hash(f"{package}/{module}") % 100
     return "train" if place < 90 else "validation" if place < 95 else "test"
 
 
@@ -174,7 +174,7 @@ def ends(text: str) -> set[bytes]:
     Packages copy from each other. Where only whole texts were compared, 11 to 15 of 100 stretches of eight words on
     the held-out sides stood in the training texts too; so it is 3 to 4.
     """
-    words = data.comparison_key(text).split()
+    words = cleaning.comparison_key(text).split()
     parts = (" ".join(words[:COPY_WORDS]), " ".join(words[-COPY_WORDS:]))
     return {hashlib.blake2b(part.encode(), digest_size=8).digest() for part in parts}
 

@@ -97,7 +97,7 @@ def confusion(counts: np.ndarray, labels):
 
 
 def cleaning(table: pd.DataFrame):
-    """Recall and harm of each kind with their 95 % intervals, from the table that `data.judge` returns."""
+    """Recall and harm of each kind with their 95 % intervals, from the table that `cleaning.judge` returns."""
     figure, axes = new("How well was the raw file cleaned?", "share of rows (%), with 95 % interval", "", height=5.2)
     for measure, colour, marker in (("recall", BLUE, "o"), ("harm", ORANGE, "s")):
         rows = np.flatnonzero(table["measure"] == measure)

@@ -225,7 +225,7 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
     """
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise TypeError(f"Text {row} is {text!r}, not a string. Clean the data first (data.clean).")
+            raise TypeError(f"Text {row} is {text!r}, not a string. Clean the data first (cleaning.clean).")
     if not len(texts):
         return []
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id

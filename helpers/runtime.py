@@ -70,7 +70,7 @@ def version_of(package: str) -> str | None:
 class Profile:
     """What a lesson runs with, unless its parameters cell says otherwise.
 
-    `source` and `backbone` are what `data.prepared` and `models.classifier` take.
+    `source` and `backbone` are what `data.prepare_splits` and `models.classifier` take.
     """
 
     name: str

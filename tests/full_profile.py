@@ -29,7 +29,7 @@ def train(folder: str) -> None:
 
     course = runtime.start(profile="full")
     with tfds.testing.mock_data(num_examples=20):
-        splits, label_names = data.prepared(course.source)
+        splits, label_names = data.prepare_splits(course.source)
     recipe = finetuning.Recipe(epochs=1, batch_size=4, learning_rate=course.profile.learning_rate)
     before = finetuning.values_of(models.classifier(folder).model.trainable_variables)
     classifier, history = finetuning.fine_tuned(splits["train"][:8], splits["validation"][:4], recipe, source=folder)

@@ -36,7 +36,7 @@ def test_a_stored_result_says_how_it_came_about(path):
 def test_stored_results_are_of_the_data_that_ship(artifacts):
     from helpers import data
 
-    splits, _ = data.prepared()
+    splits, _ = data.prepare_splits()
     inputs = fine_tuning.inputs_of(splits["train"], splits["validation"])
     assert len(STORED) >= 5
     for path in STORED:

@@ -9,7 +9,7 @@ import tokenizer_differences
 from conftest import make_tiny_reviews
 from test_models import awkward_texts, read_known_differences
 
-from helpers import data, finetuning, models, runtime
+from helpers import cleaning, finetuning, models, runtime
 
 pytestmark = pytest.mark.tensorflow
 
@@ -114,7 +114,7 @@ def five_hundred_texts():
         "wörd " * 2000,
         "好" * 300,
         "👩‍🚀🎉 great",
-        *data.load(data.REVIEWS)["text"].tolist()[:180],
+        *cleaning.load(cleaning.REVIEWS)["text"].tolist()[:180],
         *made,
     ]
     return [text for text in texts if not set(text) & known][:500]
@@ -127,7 +127,7 @@ def texts():
 
 @pytest.fixture(scope="module")
 def lite_folder(minilm, tmp_path_factory):
-    samples = data.load(data.REVIEWS)["text"].tolist()[:20]
+    samples = cleaning.load(cleaning.REVIEWS)["text"].tolist()[:20]
     return export.lite(minilm, tmp_path_factory.mktemp("lite") / "lite", samples)
 
 

@@ -28,7 +28,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
-from helpers import data, runtime
+from helpers import data, own_file, runtime
 
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
@@ -162,8 +162,8 @@ def check_own_data(path: str) -> Path:
     Before any lesson starts: the remedy should not hide in the traceback of a cell.
     """
     try:
-        data.split_own(data.clean_own(data.load_own(path)))
-    except (FileNotFoundError, data.DataError) as error:
+        data.split_own_file(own_file.read(path))
+    except (FileNotFoundError, own_file.DataError) as error:
         sys.exit(str(error))
     return Path(path).resolve()
 

@@ -247,119 +247,154 @@ def with_a_quote(text: str) -> str:
     return " ".join([*words[:at], f'"{word or words[at]}",', *words[at + 1 :]])
 
 
-def plant(
-    reviews: list[dict[str, str]], paraphrases: list[dict[str, str]], lookalikes: list[dict[str, str]]
-) -> list[Row]:
-    """All rows of the raw file, in order."""
-    rows = {
-        int(r["review_id"]): Row(int(r["review_id"]), r["text"], r["stars"], r["domain"], r["style"]) for r in reviews
-    }
-    taken: set[int] = {int(p["review_id"]) for p in paraphrases}
-    extra: list[Row] = []
-    next_id = max(rows) + 1
+class Planting:
+    """The rows of the raw file while defects are planted: the reviews, the rows that come on top, and what is taken."""
 
-    # Three pairs of exact duplicates were there before: nothing more on those.
-    by_key: dict[str, int] = {}
-    for row in list(rows.values()):
-        key = " ".join(re.findall(r"\w+", row.text.lower())) or row.text
-        if key in by_key:
-            first = by_key[key]
-            taken |= {first, row.review_id}
-            rows[row.review_id] = replace(
-                row, kind="exact duplicate", variant="already there", action="drop", copy_of=str(first)
-            )
-        else:
-            by_key[key] = row.review_id
+    def __init__(self, reviews: list[dict[str, str]], reserved: set[int]):
+        """`reserved`: numbers of reviews that must stay as they are."""
+        self.rows = {int(r["review_id"]): Row(int(r["review_id"]), *(r[c] for c in COLUMNS[1:])) for r in reviews}
+        self.taken = set(reserved)  # numbers of reviews that carry something, or must stay whole
+        self.extra: list[Row] = []
+        self.next_id = max(self.rows) + 1
 
-    def choose(kind: str, count: int, fits: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+    def choose(self, kind: str, count: int, fits: Callable[[Row], bool] = lambda row: True) -> list[Row]:
         """`count` rows that carry nothing yet, in the order of a hash; they count as taken from here on."""
-        free = [row for row in rows.values() if row.review_id not in taken and fits(row)]
+        free = [row for row in self.rows.values() if row.review_id not in self.taken and fits(row)]
         chosen = sorted(free, key=lambda row: number(kind, row.review_id))[:count]
         assert len(chosen) == count, f"only {len(chosen)} rows fit {kind}"
-        taken.update(row.review_id for row in chosen)
+        self.taken.update(row.review_id for row in chosen)
         return chosen
 
-    def long_enough(row: Row) -> bool:
-        return len(row.text.split()) >= 8
+    def put(self, row: Row, **changes: object) -> None:
+        """Put a changed row in the place of the old one."""
+        self.rows[row.review_id] = replace(row, **changes)
 
-    def change(kind: str, row: Row, action: str = "repair", **changes: object) -> None:
+    def change(self, kind: str, row: Row, action: str = "repair", **changes: object) -> None:
         """Plant on the row itself; what it said before is what cleaning should give."""
         expected = {c: v for c, v in row.fields().items() if c in changes}
-        rows[row.review_id] = replace(row, kind=kind, action=action, **{"expected": expected, **changes})
+        self.put(row, kind=kind, action=action, **{"expected": expected, **changes})
 
-    def add(kind: str, action: str, row: Row, **changes: object) -> None:
+    def add(self, kind: str, action: str, row: Row, **changes: object) -> None:
         """A row more, with a number of its own."""
-        nonlocal next_id
-        extra.append(replace(row, review_id=next_id, kind=kind, action=action, **changes))
-        next_id += 1
+        self.extra.append(replace(row, review_id=self.next_id, kind=kind, action=action, **changes))
+        self.next_id += 1
 
-    for kind, pattern in [
-        ("emoji", "[\U0001f300-\U0001faff]"),
-        ("accent", "[éîï]"),
-        ("quotes", '"'),
-        ("fraction", r"\d/\d"),
+    def add_copy(self, kind: str, row: Row, text: str, variant: str = "", **changes: object) -> None:
+        """A copy of a row, with another text, that cleaning should drop."""
+        self.add(kind, "drop", row, text=text, variant=variant, copy_of=str(row.review_id), **changes)
+
+    def in_order(self) -> list[Row]:
+        """All rows: copies after their originals, the other new rows anywhere."""
+        places = [(float(i), row) for i, row in enumerate(self.rows.values())]
+        position = {row.review_id: place for place, row in places}
+        for row in self.extra:
+            start = position[int(row.copy_of)] if row.copy_of else -1.0
+            step = number("place", row.review_id) % int(len(self.rows) - start)
+            places.append((start + 0.5 + step, row))
+        return [row for _, row in sorted(places, key=lambda item: (item[0], item[1].review_id))]
+
+
+def has_words(count: int) -> Callable[[Row], bool]:
+    """A condition for `choose`: at least so many words."""
+    return lambda row: len(row.text.split()) >= count
+
+
+def note_old_duplicates(raw: Planting) -> None:
+    """Three pairs of exact duplicates were there before: nothing more is planted on those."""
+    by_key: dict[str, int] = {}
+    for row in list(raw.rows.values()):
+        key = " ".join(re.findall(r"\w+", row.text.lower())) or row.text
+        first = by_key.setdefault(key, row.review_id)
+        if first != row.review_id:
+            raw.taken |= {first, row.review_id}
+            raw.put(row, kind="exact duplicate", variant="already there", action="drop", copy_of=str(first))
+
+
+def note_lookalikes(raw: Planting) -> None:
+    """Good reviews that look defective, and must not be harmed."""
+    for kind, count, pattern in [
+        ("emoji", 10, "[\U0001f300-\U0001faff]"),
+        ("accent", 4, "[éîï]"),
+        ("quotes", 10, '"'),
+        ("fraction", 1, r"\d/\d"),
     ]:
-        for row in choose(
-            kind, {"fraction": 1, "accent": 4}.get(kind, 10), lambda row, p=pattern: bool(re.search(p, row.text))
-        ):
-            rows[row.review_id] = replace(row, kind="looks defective", variant=f"{kind}, already there", action="keep")
-    for n, row in enumerate(choose("HTML", 60, long_enough)):
+        for row in raw.choose(kind, count, lambda row, pattern=pattern: bool(re.search(pattern, row.text))):
+            raw.put(row, kind="looks defective", variant=f"{kind}, already there", action="keep")
+
+
+def plant_in_texts(raw: Planting) -> None:
+    """HTML, wrong encodings, invisible characters."""
+    for n, row in enumerate(raw.choose("HTML", 60, has_words(8))):
         text, variant = with_tags(row.text, n)
-        change("HTML", row, text=text, variant=variant)
+        raw.change("HTML", row, text=text, variant=variant)
     for n, row in enumerate(
-        choose("mojibake", 50, lambda row: long_enough(row) and bool(re.search("['\"éîï]", row.text)))
+        raw.choose("mojibake", 50, lambda row: has_words(8)(row) and bool(re.search("['\"éîï]", row.text)))
     ):
         phone = on_a_phone(row.text)
         text, variant = garbled(phone, n)
-        change("mojibake", row, text=text, variant=variant, expected={"text": phone})
-    for n, row in enumerate(choose("invisible characters", 40, long_enough)):
+        raw.change("mojibake", row, text=text, variant=variant, expected={"text": phone})
+    for n, row in enumerate(raw.choose("invisible characters", 40, has_words(8))):
         text, variant = with_controls(row.text, n)
-        change("invisible characters", row, text=text, variant=variant)
-    for n, row in enumerate(choose("label spelled", 60)):
+        raw.change("invisible characters", row, text=text, variant=variant)
+
+
+def plant_in_labels(raw: Planting) -> None:
+    """Labels in another spelling, out of range, ambiguous, missing; a missing domain or style."""
+    for n, row in enumerate(raw.choose("label spelled", 60)):
         label, variant = spelled(row.stars, n)
-        change("label spelled", row, stars=label, variant=variant)
+        raw.change("label spelled", row, stars=label, variant=variant)
     for kind, labels in [
         ("label out of range", OUT_OF_RANGE),
         ("label ambiguous", AMBIGUOUS),
         ("label missing", MISSING_LABELS),
     ]:
-        for n, row in enumerate(choose(kind, 30)):
-            change(kind, row, action="drop", stars=labels[n % len(labels)])
-    for n, row in enumerate(choose("domain or style missing", 26)):
+        for n, row in enumerate(raw.choose(kind, 30)):
+            raw.change(kind, row, action="drop", stars=labels[n % len(labels)])
+    for n, row in enumerate(raw.choose("domain or style missing", 26)):
         column = "style" if n % 2 else "domain"
-        change("domain or style missing", row, **{column: "", "variant": column, "expected": {column: "unknown"}})
+        raw.change("domain or style missing", row, **{column: "", "variant": column, "expected": {column: "unknown"}})
+
+
+def plant_broken_quotes(raw: Planting) -> None:
+    """Rows whose columns shift or run into the next line."""
     for n, row in enumerate(
-        choose("broken quote", 50, lambda row: long_enough(row) and "," in row.text and '"' not in row.text)
+        raw.choose("broken quote", 50, lambda row: has_words(8)(row) and "," in row.text and '"' not in row.text)
     ):
         if n % 10 in (5, 6, 7):
             row = replace(row, text=with_a_quote(row.text))
-        rows[row.review_id] = broken(replace(row, kind="broken quote"), n)
-    for n, row in enumerate(choose("contradiction", 25, long_enough)):
-        other = "5" if int(row.stars) <= 2 else "1"
-        rows[row.review_id] = replace(row, kind="copies that disagree", variant="first", action="drop")
-        text, _ = recased(row.text, n)
-        add("copies that disagree", "drop", row, text=text, stars=other, variant="copy", copy_of=str(row.review_id))
-    for n, row in enumerate(choose("exact duplicate", 57, long_enough)):
-        text, variant = recased(row.text, n)
-        add("exact duplicate", "drop", row, text=text, variant=variant, copy_of=str(row.review_id))
-    for n, row in enumerate(choose("edited", 44, lambda row: len(row.text.split()) >= 12)):
-        text, variant = edited(row.text, n)
-        add("near-duplicate, edited", "drop", row, text=text, variant=variant, copy_of=str(row.review_id))
-    for p in paraphrases:
-        original = rows[int(p["review_id"])]
-        add("near-duplicate, paraphrase", "drop", original, text=p["paraphrase"], copy_of=p["review_id"])
-    for n, row in enumerate(choose("text missing", 30)):  # of the row only its labels are taken: the review stays whole
-        add("text missing", "drop", row, text=MISSING_TEXTS[n % len(MISSING_TEXTS)])
-    for good in lookalikes:
-        add("looks defective", "keep", Row(0, **good), variant="written for this")
+        raw.rows[row.review_id] = broken(replace(row, kind="broken quote"), n)
 
-    # Copies arrive after their originals, the other new rows anywhere.
-    places = [(float(i), row) for i, row in enumerate(rows.values())]
-    position = {row.review_id: place for place, row in places}
-    for row in extra:
-        start = position[int(row.copy_of)] if row.copy_of else -1.0
-        places.append((start + 0.5 + number("place", row.review_id) % int(len(rows) - start), row))
-    return [row for _, row in sorted(places, key=lambda item: (item[0], item[1].review_id))]
+
+def plant_copies(raw: Planting, paraphrases: list[dict[str, str]]) -> None:
+    """Copies: with other stars, exact, edited, paraphrased."""
+    for n, row in enumerate(raw.choose("contradiction", 25, has_words(8))):
+        other = "5" if int(row.stars) <= 2 else "1"
+        raw.put(row, kind="copies that disagree", variant="first", action="drop")
+        raw.add_copy("copies that disagree", row, recased(row.text, n)[0], "copy", stars=other)
+    for n, row in enumerate(raw.choose("exact duplicate", 57, has_words(8))):
+        raw.add_copy("exact duplicate", row, *recased(row.text, n))
+    for n, row in enumerate(raw.choose("edited", 44, has_words(12))):
+        raw.add_copy("near-duplicate, edited", row, *edited(row.text, n))
+    for paraphrase in paraphrases:
+        raw.add_copy("near-duplicate, paraphrase", raw.rows[int(paraphrase["review_id"])], paraphrase["paraphrase"])
+
+
+def plant(
+    reviews: list[dict[str, str]], paraphrases: list[dict[str, str]], lookalikes: list[dict[str, str]]
+) -> list[Row]:
+    """All rows of the raw file, in order. Each step takes rows that those before it have left."""
+    raw = Planting(reviews, reserved={int(p["review_id"]) for p in paraphrases})
+    note_old_duplicates(raw)
+    note_lookalikes(raw)
+    plant_in_texts(raw)
+    plant_in_labels(raw)
+    plant_broken_quotes(raw)
+    plant_copies(raw, paraphrases)
+    for n, row in enumerate(raw.choose("text missing", 30)):  # only its labels are taken: the review stays whole
+        raw.add("text missing", "drop", row, text=MISSING_TEXTS[n % len(MISSING_TEXTS)])
+    for good in lookalikes:
+        raw.add("looks defective", "keep", Row(0, **good), variant="written for this")
+    return raw.in_order()
 
 
 def write(rows: list[Row]) -> tuple[str, str]:

@@ -48,7 +48,8 @@ near_duplicate_threshold = 0.5  # share of common word pairs from which reviews 
 batch_size = None  # reviews a batch, for the padding figure; None: the profile's (small: 16)
 
 # %%
-from helpers import data, evaluation, figures, finetuning, models, runtime
+from helpers import cleaning, data, evaluation, figures, finetuning, models
+from helpers import runtime, words
 
 course = runtime.start(seed, profile, source)
 batch_size = batch_size or course.profile.batch_size
@@ -60,7 +61,7 @@ batch_size = batch_size or course.profile.batch_size
 # life: `tools/make_raw.py` has planted defects in nearly a tenth of the rows. Read some rows before you write any code.
 
 # %%
-raw = data.load()
+raw = cleaning.load()
 for row in raw.iloc[[1, 0, 7]].itertuples():
     print(f"{row.stars} stars, {row.domain}, {row.style}: {row.text}")
 print(f"{len(raw):,} rows")
@@ -94,12 +95,13 @@ for column in ("text", "domain", "style"):
 
 # %% [markdown]
 # One defect hides from the table: a **broken quote**. A quote that is never closed makes an ordinary reader swallow
-# the rows that follow. `data.load` mends a row from both ends of its line where that is sure, and names the lines it gave up.
+# the rows that follow. `cleaning.load` mends a row from both ends of its line where that is sure. It names the lines
+# that it had to give up.
 
 # %%
 import csv
 
-lines = data.RAW.read_text(encoding="utf-8").split("\n")
+lines = cleaning.RAW.read_text(encoding="utf-8").split("\n")
 ordinary = list(csv.reader(lines))
 print(lines[raw.attrs["mended_lines"][0] - 1][:90])
 usable = sum(len(row) == 5 for row in ordinary[1:])
@@ -117,7 +119,7 @@ course.claim("a tolerant reader saves over 50 rows", len(raw) > usable + 50)
 texts = ["<p>Tom &amp;amp; I</p>", "It wasnâ€™t a cafÃ©", "cafe\u0301 \u200b\t lovely", "I <3 R&B, AT&T, 5 < 6"]
 for text in texts:
     steps = [text]
-    for step in (data.strip_html, data.repair_encoding, data.tidy_text):
+    for step in (cleaning.strip_html, cleaning.repair_encoding, cleaning.tidy_text):
         steps.append(step(steps[-1]))
     print(" -> ".join(ascii(step) for step in dict.fromkeys(steps)))
 course.claim("'I <3 R&B' only looks like HTML and stays", steps[-1] == text)
@@ -128,15 +130,16 @@ course.claim("'I <3 R&B' only looks like HTML and stays", steps[-1] == text)
 
 # %%
 for label in ["4", "4.0", "four", "★★★★☆", "4/5", "4 or 5", "4.5", "45", "-1", "good", ""]:
-    print(f"{label!r:10} -> {data.parse_stars(label)}")
+    print(f"{label!r:10} -> {cleaning.parse_stars(label)}")
 
 # %% [markdown]
 # **Fill or drop?** A common recipe fills a missing label with the most frequent one. We can check that here, since the
 # reviews before the accident are known: how often would the filled label be right?
 
 # %%
-known = data.load(data.REVIEWS).set_index("review_id")
-is_lost = raw["stars"].map(data.parse_stars).isna() & raw["review_id"].isin(known.index)
+known = cleaning.load(cleaning.REVIEWS).set_index("review_id")
+is_lost = raw["stars"].map(cleaning.parse_stars).isna()
+is_lost &= raw["review_id"].isin(known.index)
 truth = known.loc[raw.loc[is_lost, "review_id"], "stars"]
 filled = int(known["stars"].mode()[0])
 print(f"Filled with {filled} stars: {(truth == filled).sum()} of {len(truth)} would be right.")
@@ -147,7 +150,7 @@ course.claim("filling gets under half of the lost labels right", (truth == fille
 # style is **filled** with "unknown": they only sort the results, and the review itself is whole. Dropping it would waste it.
 
 # %%
-reviews, report = data.clean(raw)
+reviews, report = cleaning.clean(raw)
 print(report.to_string(index=False))
 
 # %% [markdown]
@@ -162,8 +165,8 @@ print(report.to_string(index=False))
 # exactly right. **Harm**: the share of good rows changed or lost. Each with its 95 % interval.
 
 # %%
-manifest = pd.read_csv(data.MANIFEST, keep_default_na=False, dtype=str)
-judged = data.judge(reviews, manifest)
+manifest = pd.read_csv(cleaning.MANIFEST, keep_default_na=False, dtype=str)
+judged = cleaning.judge(reviews, manifest)
 print(judged.round(3).to_string(index=False))
 
 # %% tags=["nbval-ignore-output"]
@@ -194,10 +197,10 @@ course.claim("recall of paraphrases: under 10 %, interval included", ends.loc[pa
 
 # %%
 sentence = "It was not good, but I have had worse."
-words = data.words([sentence])[0]
-print("all words:    ", " ".join(word for word, _ in words))
-print("no stop words:", " ".join(word for word, is_stop in words if not is_stop))
-course.claim("spaCy's list of stop words holds 'not'", ("not", True) in words)
+marked = words.mark_stop_words([sentence])[0]
+print("all words:    ", " ".join(word for word, _ in marked))
+print("no stop words:", " ".join(word for word, is_stop in marked if not is_stop))
+course.claim("spaCy's list of stop words holds 'not'", ("not", True) in marked)
 
 # %% [markdown]
 # ## Label
@@ -217,7 +220,8 @@ print(labels.value_counts().sort_index().to_string())
 
 # %%
 reviews = reviews.assign(label=labels)
-pairs = data.near_duplicates(reviews["text"].tolist(), near_duplicate_threshold)
+texts = reviews["text"].tolist()
+pairs = cleaning.find_near_duplicates(texts, near_duplicate_threshold)
 for i, j in pairs[:4]:
     print(f"{reviews['text'][i]!r}  ~  {reviews['text'][j]!r}")
 print(f"{len(pairs)} pairs among {len(reviews):,} reviews")
@@ -234,7 +238,8 @@ print(f"{len(pairs)} pairs among {len(reviews):,} reviews")
 # and *travel* are kept for later.
 
 # %% tags=["nbval-ignore-output"]
-splits, label_names = data.prepared(course.source, max_rows, remake=True)  # lesson 01 owns this artifact: it always makes it
+# This lesson owns the artifact, so it makes it anew each time.
+splits, label_names = data.prepare_splits(course.source, max_rows, remake=True)
 
 # %%
 table = pd.DataFrame({name: part["label"].value_counts() for name, part in splits.items()}).T
@@ -245,7 +250,7 @@ print(table.assign(texts=table.sum(axis=1)).to_string())
 
 # %%
 rows = pd.concat([splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES], ignore_index=True)
-pairs = data.near_duplicates(rows["text"].tolist())
+pairs = cleaning.find_near_duplicates(rows["text"].tolist())
 crossing = sum(rows["side"][i] != rows["side"][j] for i, j in pairs)
 print(f"{len(pairs)} near-duplicate pairs within the three splits, {crossing} of them across")
 course.finding("no text has a near-duplicate on another side", crossing == 0)
@@ -384,7 +389,7 @@ course.finding("grouping by length makes the real share over 2.5 times that of '
 validation = splits["validation"]
 truth = validation["label"].to_numpy()
 majority = evaluation.majority(train["label"].to_numpy(), len(validation), len(label_names))
-bag_of_words = data.bag_of_words().fit(train["text"], train["label"])
+bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
 probabilities = bag_of_words.predict_proba(validation["text"])
 table = evaluation.compare(truth, {"majority": majority, "bag of words": probabilities})
 print((100 * table[["accuracy", "low", "high"]]).round(0).astype(int).to_string())
@@ -410,11 +415,11 @@ else:
 
 # %%
 forms, sizes = {}, {}
-for how in data.NORMAL_FORMS:
-    texts = data.normalised(train["text"], how)
+for how in words.NORMAL_FORMS:
+    texts = words.normalise(train["text"], how)
     sizes[how] = len(set(" ".join(texts).split()))
-    model = data.bag_of_words(r"\S+").fit(texts, train["label"])
-    forms[how] = model.predict_proba(data.normalised(validation["text"], how))
+    model = words.bag_of_words(r"\S+").fit(texts, train["label"])
+    forms[how] = model.predict_proba(words.normalise(validation["text"], how))
 table = evaluation.compare(truth, forms)
 table = (100 * table[["accuracy", "low", "high"]]).round(0).astype(int)
 print(table.assign(vocabulary=pd.Series(sizes)).to_string())
@@ -428,8 +433,8 @@ course.finding("all intervals overlap", table["low"].max() < table["high"].min()
 # overlap: on this few reviews none of it is sure. For BERT we do nothing of the kind.
 
 # %% [markdown]
-# **TensorFlow Datasets** (TFDS) gives public data under one interface, and ours too: `data.course_reviews_builder` tells it
-# how. `data.from_tfds` reads SST-2, IMDB and AG News the same way; those need a network.
+# **TensorFlow Datasets** (TFDS) gives public data under one interface, and ours too: `data.course_reviews_builder`
+# tells it how. `data.load_tfds` reads SST-2, IMDB and AG News the same way. For these three sets it needs a network.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the course's reviews from TFDS"):
@@ -442,8 +447,8 @@ if course.has_tensorflow("the course's reviews from TFDS"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the same reviews by both ways"):
-    from_tfds, names = data.from_tfds("course_reviews", folder)
-    ours = data.split(data.clean(data.load())[0])
+    from_tfds, names = data.load_tfds("course_reviews", folder)
+    ours = data.split(cleaning.clean(cleaning.load())[0])
     same = [sorted(from_tfds[side]["text"]) == sorted(ours[side]["text"]) for side in from_tfds]
     course.claim("TFDS gives the splits of this lesson", all(same) and names == data.LABELS)
 

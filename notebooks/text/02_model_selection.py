@@ -57,7 +57,7 @@ from helpers import data, evaluation, figures, finetuning, models, runtime
 course = runtime.start(seed, profile, source, dtype_policy="float32")  # what we build must equal KerasHub's, to many digits
 
 # %% tags=["nbval-ignore-output"]
-splits, label_names = data.prepared(course.source, max_rows)
+splits, label_names = data.prepare_splits(course.source, max_rows)
 classifier = models.classifier(course.profile.backbone, len(label_names), seed)
 
 # %% [markdown]

@@ -507,11 +507,11 @@ course.claim("and step 100 is still over 3 times", printed[99] > 3)
 # the three-star reviews, too, which lesson 01 set aside.
 
 # %% tags=["nbval-ignore-output"]
-splits, label_names = data.prepared(course.source, max_rows)
+splits, label_names = data.prepare_splits(course.source, max_rows)
 column = "stars" if course.on_reviews else "label"
 parts = {"train": [splits["train"]], "validation": [splits["validation"]]}
 if course.on_reviews:
-    for name, part in zip(parts, data.carved(splits["undecided"], 0.2), strict=True):
+    for name, part in zip(parts, data.carve(splits["undecided"], 0.2), strict=True):
         parts[name].append(part)
 train, validation = (pd.concat(frames, ignore_index=True) for frames in parts.values())
 train = train.sample(min(star_texts, len(train)), random_state=seed)

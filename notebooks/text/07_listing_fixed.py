@@ -52,12 +52,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime
+from helpers import cleaning, data, evaluation, figures, finetuning, models
+from helpers import runtime, words
 
 course = runtime.start(seed, dtype_policy="float32")  # answers are compared to many digits
 
 # %% tags=["nbval-ignore-output"]
-reviews, label_names = data.prepared()  # the course's reviews, as lesson 01 leaves them
+reviews, label_names = data.prepare_splits()  # the reviews, as lesson 01 leaves them
 if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
     from helpers import export
 
@@ -71,7 +72,7 @@ if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
 # you can check it. `data/errata_sound.csv` lists the rest: what is right. Here is the part about the program.
 
 # %%
-errata = pd.read_csv(data.REVIEWS.parent / "errata.csv", index_col="number")
+errata = pd.read_csv(cleaning.REVIEWS.parent / "errata.csv", index_col="number")
 of_program = errata[errata["section"].str.startswith("Listing")]
 print(of_program["kind"].value_counts().to_string())
 print(of_program["what_is_wrong"].str.slice(0, 110).head(12).to_string())
@@ -430,7 +431,7 @@ if course.has_tensorflow("the repaired program"):
 # What you saw being built is what `helpers` holds, tested: cleaning, splits, batches, recipe, evaluation, export. This is the same work:
 
 # %% tags=["nbval-ignore-output"]
-reviews, label_names = data.prepared()
+reviews, label_names = data.prepare_splits()
 recipe = finetuning.Recipe(epochs=passes)
 classifier, history = finetuning.fine_tuned(reviews["train"][:number_of_reviews], reviews["validation"], recipe)
 answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
@@ -504,10 +505,13 @@ course.claim("over 95 % of these lose all of it", lost > 0.95 * len(negated))
 
 # %%
 # Errata 12 and 14
-words = runtime.experiment("fine_tuning_words").groupby("words")["accuracy"].mean()
-print((100 * words).round(1).to_string())
-course.claim("without stop words over 4 points are lost", words["all"] > words["no stop words"] + 0.04)
-course.claim("lemmas change the mean by under 3 points: work for nothing", abs(words["all"] - words["lemmas"]) < 0.03)
+points = runtime.experiment("fine_tuning_words")
+by_words = points.groupby("words")["accuracy"].mean()
+print((100 * by_words).round(1).to_string())
+lost = by_words["all"] - by_words
+course.claim("without stop words over 4 points are lost", lost["no stop words"] > 0.04)
+nothing = abs(lost["lemmas"]) < 0.03
+course.claim("lemmas change the mean by under 3 points: work for nothing", nothing)
 
 # %% [markdown]
 # **Lemmas are no stems** (词形还原, 词干提取). The comment in the listing promises stems; the code asks for lemmas; and NLTK, which has
@@ -532,7 +536,8 @@ test, random = reviews["test"], np.random.default_rng(seed)
 rights = []
 for _ in range(40):
     some = reviews["train"].sample(100, random_state=random.integers(2**31))
-    rights.append(data.bag_of_words().fit(some["text"], some["label"]).predict(test["text"]) == test["label"])
+    model = words.bag_of_words().fit(some["text"], some["label"])
+    rights.append(model.predict(test["text"]) == test["label"])
 rights = np.array(rights)
 gaps = []
 for _ in range(200):

@@ -59,7 +59,7 @@ from helpers import data, evaluation, finetuning, models, runtime
 course = runtime.start(seed, profile, source, dtype_policy="float32")  # answers are compared to many digits
 
 # %% tags=["nbval-ignore-output"]
-splits, label_names = data.prepared(course.source, max_rows)
+splits, label_names = data.prepare_splits(course.source, max_rows)
 batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 train, validation, test = (splits[name] for name in ("train", "validation", "test"))

@@ -68,7 +68,7 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute
 # tiny, and without dropout, whose random numbers would differ from device to device.
 
 # %% tags=["nbval-ignore-output"]
-splits, _ = data.prepared()
+splits, _ = data.prepare_splits()
 reviews = splits["train"][:training_reviews]
 token_ids = models.token_ids(models.tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
 

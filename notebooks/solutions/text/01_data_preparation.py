@@ -32,10 +32,10 @@ if "COLAB_RELEASE_TAG" in os.environ:
 # %%
 import numpy as np
 
-from helpers import data, evaluation, models, runtime
+from helpers import cleaning, data, evaluation, models, runtime, words
 
 course = runtime.start()
-reviews, _ = data.clean(data.load())
+reviews, _ = cleaning.clean(cleaning.load())
 texts = reviews["text"].tolist()
 tokenizer = models.tokenizer()
 
@@ -47,14 +47,18 @@ tokenizer = models.tokenizer()
 
 # %% tags=["solution"]
 # stub: extra_pairs
-extra_pairs = len(data.near_duplicates(texts, 0.3)) - len(data.near_duplicates(texts, 0.5))
+at_03 = cleaning.find_near_duplicates(texts, 0.3)
+at_05 = cleaning.find_near_duplicates(texts, 0.5)
+extra_pairs = len(at_03) - len(at_05)
 
 # %% tags=["check"]
 assert isinstance(extra_pairs, int), "Put a whole number into `extra_pairs`: a difference of two lengths."
 assert extra_pairs > 0, "A lower threshold finds more pairs, not fewer: subtract the other way round."
-found = {limit: len(data.near_duplicates(texts, limit)) for limit in (0.3, 0.5)}
+find = cleaning.find_near_duplicates
+found = {limit: len(find(texts, limit)) for limit in (0.3, 0.5)}
 assert extra_pairs != found[0.3], "That is the number at 0.3. How many of them were not found at 0.5?"
-assert extra_pairs == found[0.3] - found[0.5], "Count with data.near_duplicates(texts, threshold), at 0.3 and at 0.5."
+hint = "Count what cleaning.find_near_duplicates(texts, limit) finds at 0.3 and 0.5."
+assert extra_pairs == found[0.3] - found[0.5], hint
 print("✓ so many more pairs at 0.3:", extra_pairs)
 
 # %% [markdown]
@@ -88,17 +92,17 @@ print("✓", {word: len(own) for word, own in pieces.items()})
 
 # %% tags=["solution"]
 # stub: by_style
-splits, label_names = data.prepared()
+splits, label_names = data.prepare_splits()
 train, validation = splits["train"], splits["validation"]
-single = data.bag_of_words()
+single = words.bag_of_words()
 single.set_params(tfidfvectorizer__ngram_range=(1, 1)).fit(train["text"], train["label"])
 by_style = evaluation.by_slice(validation, single.predict_proba(validation["text"]), "style")
 
 # %% tags=["check"]
 assert hasattr(by_style, "loc"), "Put the table of evaluation.by_slice(validation, probabilities, 'style') into `by_style`."
 assert {"plain", "implied"} <= set(by_style.index), "Slice by the column `style` of the validation reviews."
-parts, _ = data.prepared()
-pairs = data.bag_of_words().fit(parts["train"]["text"], parts["train"]["label"])
+parts, _ = data.prepare_splits()
+pairs = words.bag_of_words().fit(parts["train"]["text"], parts["train"]["label"])
 table = evaluation.by_slice(parts["validation"], pairs.predict_proba(parts["validation"]["text"]), "style")
 assert by_style["texts"].sum() == table["texts"].sum(), "Take all validation reviews."
 assert not by_style["accuracy"].equals(table["accuracy"]), "This is still the model with word pairs: ngram_range=(1, 1)."

@@ -35,7 +35,7 @@ import numpy as np
 from helpers import data, evaluation, finetuning, models, runtime
 
 course = runtime.start()
-splits, label_names = data.prepared()
+splits, label_names = data.prepare_splits()
 train, validation = splits["train"][:200], splits["validation"]
 
 # %% [markdown]

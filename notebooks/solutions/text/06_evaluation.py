@@ -32,11 +32,12 @@ if "COLAB_RELEASE_TAG" in os.environ:
 # %%
 import numpy as np
 
-from helpers import data, evaluation
+from helpers import data, evaluation, words
 
-splits, label_names = data.prepared()
+splits, label_names = data.prepare_splits()
 train, validation, test = (splits[name] for name in ("train", "validation", "test"))
-model = data.bag_of_words().fit(train["text"], train["label"])  # quick; MiniLM would do as well
+# This model is quick; MiniLM would do as well.
+model = words.bag_of_words().fit(train["text"], train["label"])
 labels, probabilities = test["label"].to_numpy(), model.predict_proba(test["text"])
 
 # %% [markdown]

@@ -1,15 +1,12 @@
 """A reader's own CSV file: what works, and for what does not an error that names row and remedy."""
 
 import csv
-import json
-import subprocess
-import sys
 
 import lessons
 import pandas as pd
 import pytest
 
-from helpers import data, runtime
+from helpers import cleaning, data, own_file, runtime
 
 FOUR_CLASSES = runtime.COURSE / "tests" / "four_classes.csv"
 
@@ -32,7 +29,7 @@ def good_rows(number=30):
 
 
 def test_four_classes_become_splits():
-    splits, names = data.split_own(data.clean_own(data.load_own(FOUR_CLASSES)))
+    splits, names = data.split_own_file(own_file.clean(own_file.load(FOUR_CLASSES)))
     assert names == ("book", "film", "food", "gadget")
     sizes = {side: len(part) for side, part in splits.items()}
     assert sizes == {"train": 240, "validation": 40, "test": 120}
@@ -44,71 +41,149 @@ def test_four_classes_become_splits():
 
 
 def test_prepared_reads_a_file_and_finds_it_again(artifacts, capsys):
-    first, names = data.prepared(str(FOUR_CLASSES), 200)
+    first, names = data.prepare_splits(str(FOUR_CLASSES), 200)
     assert sum(map(len, first.values())) == 200 and "a sample of 200" in capsys.readouterr().out
-    again, same = data.prepared(str(FOUR_CLASSES), 200)
+    again, same = data.prepare_splits(str(FOUR_CLASSES), 200)
     assert "found in" in capsys.readouterr().out and same == names == ("book", "film", "food", "gadget")
     for side in first:
         assert first[side].equals(again[side])
-    everything, _ = data.prepared(str(FOUR_CLASSES), None)
+    everything, _ = data.prepare_splits(str(FOUR_CLASSES), None)
     assert sum(map(len, everything.values())) == 400  # another number of rows is another artifact
 
 
 def test_so_many_labels_are_no_classes(tmp_path):
     texts = [text for text, _ in good_rows(42)]
     many = write(tmp_path / "many.csv", [(text, f"label {i % 21}") for i, text in enumerate(texts)])
-    with pytest.raises(data.DataError, match="21 labels in 42 rows: is `label` really a class"):
-        data.clean_own(data.load_own(many))
+    with pytest.raises(own_file.DataError, match="21 labels in 42 rows: is `label` really a class"):
+        own_file.clean(own_file.load(many))
     twenty = write(tmp_path / "twenty.csv", [(text, f"label {i % 20}") for i, text in enumerate(texts)])
-    with pytest.raises(data.DataError, match="Class .* has 2 usable row"):  # so few may be classes, with too few rows
-        data.clean_own(data.load_own(twenty))
+    with pytest.raises(
+        own_file.DataError, match="Class .* has 2 usable row"
+    ):  # so few may be classes, with too few rows
+        own_file.clean(own_file.load(twenty))
 
 
 def test_a_sample_keeps_the_shares_of_the_labels():
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(100)], "label": ["a"] * 80 + ["b"] * 20})
-    sample = data.sampled(frame, 50)
+    sample = own_file.sample(frame, 50)
     assert sample["label"].value_counts().to_dict() == {"a": 40, "b": 10}
     assert sample["text"].is_unique and list(sample.index) == list(range(50))
-    assert data.sampled(frame, None) is frame and data.sampled(frame, 100) is frame
+    assert own_file.sample(frame, None) is frame and own_file.sample(frame, 100) is frame
+    expected = [sorted(frame["text"][frame["label"] == name], key=cleaning.stable_hash) for name in "ab"]
+    assert set(sample["text"]) == {*expected[0][:40], *expected[1][:10]}
+
+
+@pytest.mark.parametrize("rare", [10, 12, 30])
+def test_a_sample_keeps_rare_classes_whole_enough_to_be_tested(rare, tmp_path, capsys):
+    rows = [*good_rows(6000), *((f"rare{i} case{i} only{i} once{i}", "rare") for i in range(rare))]
+    frame = own_file.read(write(tmp_path / "rare.csv", rows), max_rows=500)
+    assert "a sample of 500 is used" in capsys.readouterr().out and len(frame) == 500
+    counts = frame["label"].value_counts()
+    assert counts["rare"] == 10 and counts["yes"] == counts["no"] == 245
+    splits, names = data.split_own_file(frame)
+    assert names == ("no", "rare", "yes")
+    assert [int((splits[side]["label"] == 1).sum()) for side in ("train", "validation", "test")] == [6, 2, 2]
+
+
+def test_a_sample_is_larger_than_asked_for_where_the_classes_need_it(capsys):
+    frame = pd.DataFrame({"text": [f"text {i}" for i in range(900)], "label": [f"class {i % 30}" for i in range(900)]})
+    assert own_file.sample(frame, 100)["label"].value_counts().tolist() == [10] * 30
+    assert "900 rows: a sample of 300 is used" in capsys.readouterr().out
 
 
 def test_labels_that_are_numbers_keep_their_order(tmp_path):
     rows = [(f"word{i} other{i} third{i}", str([10, 9, -1][i % 3])) for i in range(60)]
-    _, names = data.split_own(data.clean_own(data.load_own(write(tmp_path / "numbers.csv", rows))))
+    _, names = data.split_own_file(own_file.clean(own_file.load(write(tmp_path / "numbers.csv", rows))))
     assert names == ("-1", "9", "10")
-    _, names = data.split_own(
-        data.clean_own(data.load_own(write(tmp_path / "mixed.csv", [(t, {"9": "b"}.get(n, n)) for t, n in rows])))
+    _, names = data.split_own_file(
+        own_file.clean(own_file.load(write(tmp_path / "mixed.csv", [(t, {"9": "b"}.get(n, n)) for t, n in rows])))
     )
     assert names == ("-1", "10", "b")
 
 
 def test_columns_for_slices_are_kept_and_others_dropped(tmp_path):
     rows = [(label, text, "home", 7) for text, label in good_rows()]
-    frame = data.load_own(write(tmp_path / "more.csv", rows, ("label", "text", "domain", "price")))
+    frame = own_file.load(write(tmp_path / "more.csv", rows, ("label", "text", "domain", "price")))
     assert list(frame.columns) == ["line", "text", "label", "domain"] and frame["line"].tolist() == list(range(2, 32))
-    splits, _ = data.split_own(data.clean_own(frame))
+    splits, _ = data.split_own_file(own_file.clean(frame))
     assert list(splits["test"].columns) == ["text", "label", "domain"]
 
 
 def test_quotes_commas_breaks_and_a_byte_order_mark_are_read(tmp_path):
     path = write(tmp_path / "quoted.csv", [('He said "no", twice.\nThen left.', "a"), ("fine", "b")])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"\r\n\r\n")
-    frame = data.load_own(path)
+    frame = own_file.load(path)
     assert frame["text"].tolist() == ['He said "no", twice.\nThen left.', "fine"]
     assert frame["line"].tolist() == [2, 4]
 
 
 def test_unusable_rows_are_dropped_with_a_word(tmp_path, capsys):
     bad = [("", "yes"), ("no label", " "), ("Poor thing0 SEEN0 here0!", "no"), ("both", "yes"), ("both", "no")]
-    cleaned = data.clean_own(data.load_own(write(tmp_path / "some.csv", good_rows() + bad)))
+    cleaned = own_file.clean(own_file.load(write(tmp_path / "some.csv", good_rows() + bad)))
     assert len(cleaned) == 30 and "both" not in set(cleaned["text"])
     assert capsys.readouterr().out == "5 of 35 rows dropped: no text, no label, a copy, or copies that disagree.\n"
 
 
 def test_near_copies_of_a_readers_texts_stay_on_one_side(tmp_path):
     copies = [(f"a very long text that is the same but for number {i} at its end", "no") for i in range(8)]
-    splits, _ = data.split_own(data.clean_own(data.load_own(write(tmp_path / "c.csv", good_rows(60) + copies))))
+    splits, _ = data.split_own_file(own_file.clean(own_file.load(write(tmp_path / "c.csv", good_rows(60) + copies))))
     assert [part["text"].str.contains("very long").sum() for part in splits.values()].count(0) == 2
+
+
+def test_texts_without_a_letter_become_splits_too(tmp_path, artifacts):
+    signs = "😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗"
+    rows = [(first + second, "yes" if i % 2 else "no") for i, first in enumerate(signs) for second in signs[i:]]
+    splits, names = data.prepare_splits(str(write(tmp_path / "signs.csv", rows)))
+    assert names == ("no", "yes") and sum(map(len, splits.values())) == len(rows) == 210
+    assert sorted(pd.concat(splits.values())["text"]) == sorted(text for text, _ in rows)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_may_end_as_on_any_system(end, tmp_path):
+    rows = "".join(f"{text},{label}{end}" for text, label in good_rows(4))
+    content = f'text,label{end}"two{end}lines, quoted",no{end}{end}{rows}'
+    (tmp_path / "ends.csv").write_bytes(content.encode())
+    frame = own_file.load(tmp_path / "ends.csv")
+    assert frame["text"].tolist() == [f"two{end}lines, quoted", *(text for text, _ in good_rows(4))]
+    assert frame["label"].tolist() == ["no", "no", "yes", "no", "yes"]
+    assert frame["line"].tolist() == [2, 5, 6, 7, 8]
+
+
+def test_a_file_with_carriage_returns_may_be_longer_than_a_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_file, "MAX_CHARACTERS", 100)
+    (tmp_path / "mac.csv").write_bytes(("text,label\r" + "some words,yes\r" * 100).encode())
+    assert own_file.load(tmp_path / "mac.csv")["text"].tolist() == ["some words"] * 100
+
+
+def test_columns_that_nobody_reads_may_have_the_same_name(tmp_path):
+    rows = [(text, "", label, "") for text, label in good_rows()]
+    frame = own_file.load(write(tmp_path / "exported.csv", rows, ("text", "", "label", "")))
+    assert list(frame.columns) == ["line", "text", "label"] and frame["text"].tolist() == [t for t, _ in good_rows()]
+
+
+def test_the_limit_of_the_module_csv_is_put_back(tmp_path):
+    before = csv.field_size_limit()
+    own_file.load(write(tmp_path / "good.csv", good_rows()))
+    assert csv.field_size_limit() == before
+    (tmp_path / "bad.csv").write_text('text,label\n"open,yes\n')
+    with pytest.raises(own_file.DataError) as caught:
+        own_file.load(tmp_path / "bad.csv")
+    assert csv.field_size_limit() == before, caught
+
+
+def test_a_label_of_many_digits_is_a_name(tmp_path):
+    long = "1" * 5000
+    rows = [(text, long if label == "no" else "2") for text, label in good_rows()]
+    assert data.split_own_file(own_file.read(write(tmp_path / "digits.csv", rows)))[1] == ("2", long)
+
+
+def test_reading_a_file_samples_before_it_compares(tmp_path, monkeypatch):
+    """What compares all texts with all, as the splits do, sees no more than `max_rows` of them."""
+    seen = []
+    monkeypatch.setattr(data.cleaning, "find_near_duplicates", lambda texts, threshold: seen.append(len(texts)))
+    with pytest.raises(TypeError):  # there are no pairs, and this is as far as we look
+        lessons.check_own_data(str(write(tmp_path / "large.csv", good_rows(6000))))
+    assert seen == [own_file.MAX_ROWS]
 
 
 # ---- seven bad files, and some more
@@ -159,6 +234,10 @@ BAD = {
         class_with_one_row,
         r"Class 'maybe' has 1 usable row\(s\), the first in line 32; it takes 10 .*Add rows, join it with another",
     ),
+    "a column named twice": (
+        lambda path: write(path, [(t, t, n) for t, n in good_rows()], ("text", "text", "label")),
+        r"bad\.csv, line 1: text stands twice among \['text', 'text', 'label'\]\. Rename or remove one",
+    ),
     "header only": (lambda path: write(path, []), r"bad\.csv holds no row below its first line\. Add texts"),
     "semicolons": (
         lambda path: path.write_text("text;label\ngood;1\n"),
@@ -188,84 +267,16 @@ BAD = {
 def test_a_bad_file_gets_an_error_that_names_row_and_remedy(name, tmp_path, artifacts):
     make, message = BAD[name]
     make(tmp_path / "bad.csv")
-    with pytest.raises(data.DataError, match=message):
-        data.prepared(str(tmp_path / "bad.csv"))
+    with pytest.raises(own_file.DataError, match=message):
+        data.prepare_splits(str(tmp_path / "bad.csv"))
     assert not list(artifacts.glob("*"))  # nothing half-written
     with pytest.raises(SystemExit, match=message):  # what `make run DATA=bad.csv` says, before any lesson starts
         lessons.check_own_data(str(tmp_path / "bad.csv"))
 
 
 def test_a_file_that_is_not_there(artifacts):
-    for ask in (data.load_own, data.prepared):
+    for ask in (own_file.load, data.prepare_splits):
         with pytest.raises(FileNotFoundError, match=r"There is no file nowhere\.csv\. Give the path"):
             ask("nowhere.csv")
     with pytest.raises(SystemExit, match="There is no file"):
         lessons.check_own_data("nowhere.csv")
-
-
-# ---- the command line
-
-
-def test_the_command_line_refuses_a_bad_file_without_a_traceback(tmp_path):
-    one_class(tmp_path / "bad.csv")
-    command = [sys.executable, str(runtime.COURSE / "tools" / "lessons.py"), "run", "--data", str(tmp_path / "bad.csv")]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert result.returncode == 1 and result.stderr.strip().startswith("All usable rows have one label")
-
-
-def test_own_data_and_profile_reach_the_parameters(monkeypatch, tmp_path):
-    asked = {}
-    monkeypatch.setattr(lessons, "run", lambda paths, parameters: asked.update(lessons=paths, parameters=parameters))
-    monkeypatch.setattr(lessons.subprocess, "run", lambda command, check: asked.update(device=command[-1]))
-    lessons.main(["run", "--data", str(FOUR_CLASSES), "--profile", "full", "--parameters", json.dumps({"epochs": 1})])
-    assert asked["parameters"] == {"epochs": 1, "source": str(FOUR_CLASSES), "profile": "full"}
-    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "11"]
-    assert "profile='full'" in asked.pop("device")  # said beforehand: which accelerator is there
-    lessons.main(["run", "06", "--data", str(FOUR_CLASSES)])
-    assert "device" not in asked
-    assert [path.stem[:2] for path in asked["lessons"]] == ["06"]
-    lessons.main(["run"])
-    assert asked["parameters"] == {} and len(asked["lessons"]) >= 5
-
-
-def test_what_no_lesson_would_read_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(lessons, "run", None)
-    with pytest.raises(SystemExit, match="No parameter epoch in 00_welcome, .*There are: .*epochs"):
-        lessons.main(["run", "06", "--parameters", '{"epoch": 1}'])
-    with pytest.raises(SystemExit, match="No parameter source in 04_pretraining"):
-        lessons.main(["run", "04", "--data", str(FOUR_CLASSES)])
-    with pytest.raises(SystemExit):
-        lessons.main(["run", "--parameters", "[1]"])
-    assert "names and values" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("error", [lessons.DeadKernelError("Kernel died"), lessons.CellTimeoutError("too long")])
-def test_a_kernel_that_dies_or_is_too_slow_does_not_stop_the_others(error, monkeypatch, artifacts, capsys):
-    def execute(notebook, name):
-        if name.startswith("00"):
-            raise error
-
-    monkeypatch.setattr(lessons, "execute", execute)
-    assert lessons.main(["run", "00", "04"]) == 1
-    printed = capsys.readouterr().out
-    assert f"00_welcome stopped:\n{error}" in printed and "FAILED" in printed and printed.count("  ok") == 1
-    assert ("memory was too small" in printed) == isinstance(error, lessons.DeadKernelError)
-
-
-def test_only_a_run_as_the_lessons_stand_is_kept_for_the_readme(monkeypatch, artifacts):
-    monkeypatch.setattr(lessons, "execute", lambda notebook, name: None)
-    file = artifacts / "run" / "measured.json"
-    lessons.main(["run", "04", "--parameters", '{"seed": 1}'])
-    assert not file.exists()
-    lessons.main(["run", "04"])
-    assert list(json.loads(file.read_text(encoding="utf-8"))) == ["04_pretraining"]
-
-
-@pytest.mark.parametrize("backend", runtime.BACKENDS)
-def test_an_older_export_does_not_pass_for_this_runs_own(backend, monkeypatch, artifacts, capsys):
-    (artifacts / "saved_model").mkdir(parents=True)
-    monkeypatch.setattr(runtime, "choose_backend", lambda: backend)
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "ok")])
-    assert ("The exported classifier" in capsys.readouterr().out) == (backend == "tensorflow")
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "FAILED")])
-    assert "The exported classifier" not in capsys.readouterr().out
