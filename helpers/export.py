@@ -45,7 +45,7 @@ def check_backend() -> None:
 # ---- SavedModel
 
 
-def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[str] = data.LABELS) -> Path:
+def write_saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[str] = data.LABELS) -> Path:
     """Write `classifier` to `folder` as a SavedModel and return the folder.
 
     The model has one function, `predict` (also its serving signature): string tensor (texts,) to
@@ -77,7 +77,7 @@ def _module(classifier: models.Classifier):
     """A TensorFlow object that holds the classifier's variables and its function, and nothing of Keras."""
     import tensorflow as tf
 
-    preprocessor, model = models.preprocessor(classifier), classifier.model
+    preprocessor, model = models.make_preprocessor(classifier), classifier.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
@@ -116,7 +116,7 @@ def size_in_bytes(path: Path) -> int:
 # ---- TF-Hub's pair: a preprocess model and an encoder
 
 
-def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
+def write_hub_pair(classifier: models.Classifier, folder: Path) -> Path:
     """Write `folder`/preprocess and `folder`/encoder, SavedModels as TF-Hub's BERTs are, and return the folder.
 
     preprocess: string tensor (texts,) to a dict of int32 (texts, MAX_LENGTH): `input_word_ids`, `input_mask`,
@@ -127,7 +127,7 @@ def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
     check_backend()
     import tensorflow as tf
 
-    layer, backbone = models.preprocessor(classifier), classifier.backbone
+    layer, backbone = models.make_preprocessor(classifier), classifier.backbone
     names = {"token_ids": "input_word_ids", "padding_mask": "input_mask", "segment_ids": "input_type_ids"}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
@@ -160,12 +160,12 @@ def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
 LITE_KINDS = ("float32", "float16", "int8", "full int8")
 
 
-def lite_file(folder: Path, kind: str) -> Path:
+def lite_path(folder: Path, kind: str) -> Path:
     """Where a LiteRT model of a kind lies in the folder of `lite`."""
     return folder / f"{kind.replace(' ', '_')}.tflite"
 
 
-def lite(
+def write_lite(
     classifier: models.Classifier, folder: Path, samples: Sequence[str], kinds: Sequence[str] = LITE_KINDS
 ) -> Path:
     """Write a LiteRT file for each kind to `folder`, and `labels`-free: the order of the classes is the model's.
@@ -184,7 +184,7 @@ def lite(
         for kind in kinds:
             converter = _converter(classifier, kind, samples)
             with _quiet():
-                lite_file(unfinished, kind).write_bytes(converter.convert())
+                lite_path(unfinished, kind).write_bytes(converter.convert())
     return folder
 
 
@@ -269,7 +269,7 @@ class LiteModel:
     def __init__(self, path: Path, tokenizer=None, threads: int = 2):
         """`tokenizer`: for "full int8", which has none inside. Raises FileNotFoundError when there is no file."""
         if not path.is_file():
-            raise FileNotFoundError(f"There is no LiteRT file {path}. `export.lite` makes it.")
+            raise FileNotFoundError(f"There is no LiteRT file {path}. `export.write_lite` makes it.")
         import tensorflow_text
         from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
 
@@ -307,7 +307,7 @@ class LiteModel:
 # ---- ONNX: a file for many runtimes
 
 
-def onnx(classifier: models.Classifier, folder: Path) -> Path:
+def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
     """Write model.onnx (float32), model-int8.onnx (matrices in int8, the vocabulary's vectors not) and tokenizer.json to `folder`.
 
     The models take int32 `token_ids`, `segment_ids`, `padding_mask` (texts, length), and give logits. tokenizer.json is for
@@ -324,7 +324,7 @@ def onnx(classifier: models.Classifier, folder: Path) -> Path:
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
         gc.collect()  # its leavings are many times as large as the model
         quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
-        tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+        tokenizer = models.make_reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
         tokenizer.save(str(unfinished / "tokenizer.json"))
     return folder
 
@@ -340,7 +340,7 @@ class OnnxModel:
         path = folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
         for needed in (path, folder / "tokenizer.json"):
             if not needed.is_file():
-                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.onnx` makes it.")
+                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.write_onnx` makes it.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -396,7 +396,7 @@ def compare(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def scores_table(scores: pd.DataFrame) -> str:
+def format_scores(scores: pd.DataFrame) -> str:
     """The table of `evaluation.compare` as Markdown, in %."""
     lines = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
     for name, row in scores.iterrows():
@@ -405,7 +405,7 @@ def scores_table(scores: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def model_card(
+def write_card(
     folder: Path, facts: dict, scores: pd.DataFrame, exports: pd.DataFrame, label_names: Sequence[str]
 ) -> str:
     """Write README.md to an export's folder, every number of it measured, and return its text.
@@ -421,7 +421,7 @@ def model_card(
 {chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
 
 ## How good it is, on the test texts
-{scores_table(scores)}
+{format_scores(scores)}
 
 ## Exports, on this machine
 ```

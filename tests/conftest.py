@@ -32,7 +32,7 @@ def make_tiny_classifier(num_classes=2, seed=0):
         len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=128
     )
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
-    return models.with_head(backbone, tokenizer, num_classes)
+    return models.add_head(backbone, tokenizer, num_classes)
 
 
 def make_tiny_reviews(number=96, seed=0):
@@ -52,7 +52,7 @@ def tiny_classifier():
 @pytest.fixture(scope="session")
 def minilm():
     """The classifier on the real pre-trained weights, its head untrained."""
-    return models.classifier()
+    return models.make_classifier()
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ test_limit = None  # use only so many test reviews (None: all)
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime
+from helpers import architecture, data, evaluation
+from helpers import figures, finetuning, models, runtime
 
 course = runtime.start(seed, profile, source)
 
@@ -332,12 +333,14 @@ else:
 # %% [markdown]
 # ## What the model itself costs
 #
-# Parameters, bytes, and operations for a text of 24 tokens, by the formula in `evaluation.operations`.
+# Parameters, bytes, and operations for a text of 24 tokens, by the formula in `architecture.forward_operations`
+# (lesson 02).
 
 # %%
 backbone = classifier.backbone
 numbers = models.parameter_count(classifier.model)
-work = evaluation.operations(backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim, tokens=24)
+shape = backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim
+work = architecture.forward_operations(*shape, tokens=24)
 print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f} billion operations a text")
 print(f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters are the vocabulary's vectors")
 

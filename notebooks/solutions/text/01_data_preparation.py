@@ -37,7 +37,7 @@ from helpers import data, evaluation, models, runtime
 course = runtime.start()
 reviews, _ = data.clean(data.load())
 texts = reviews["text"].tolist()
-tokenizer = models.tokenizer()
+tokenizer = models.load_tokenizer()
 
 # %% [markdown]
 # ## Exercise 1
