@@ -522,7 +522,7 @@ def figure(rounds: list[dict]):
 
 
 SLOW = {f"{NAMES['kerashub']}, {dtype}" for dtype in DTYPES} | {f"{NAMES['fixed']}, to the score"}
-SOURCES = ("helpers/architecture.py", "helpers/models.py", "helpers/finetuning.py")
+SOURCES = ("helpers/models.py", "helpers/finetuning.py")
 CONTEST = contest.Contest("training", contestants(), SIZE, TINY, prepare, report, figure, SOURCES, slow=frozenset(SLOW))
 
 if __name__ == "__main__":

@@ -106,12 +106,14 @@ print("ViT ", image.shape, "->", tuple(vit(image).shape))
 real = padding_mask[0].astype(bool)
 both_ways = np.ones((8, 8), dtype=bool) & real  # a column for each token looked at
 causal = np.tril(both_ways)  # the triangle below the diagonal
-made = {family: architecture.attention_mask(family, real) for family in ("encoder", "decoder")}
-course.claim("architecture.attention_mask makes BERT's", np.array_equal(made["encoder"], both_ways))
-course.claim("and GPT's", np.array_equal(made["decoder"], causal))
+encoder = architecture.attention_mask("encoder", real)
+decoder = architecture.attention_mask("decoder", real)
+course.claim("attention_mask makes the mask of BERT", np.array_equal(encoder, both_ways))
+course.claim("and that of GPT", np.array_equal(decoder, causal))
 
 # %% tags=["nbval-ignore-output"]
-masks = {"BERT": both_ways, "GPT": causal, "ViT": architecture.attention_mask("vision", np.ones(17))}
+vision = architecture.attention_mask("vision", np.ones(17))
+masks = {"BERT": both_ways, "GPT": causal, "ViT": vision}
 figures.show(
     figures.attention(masks),
     "Three squares. BERT: all rows are filled in the first six columns and empty in the two of padding. GPT: the same, cut to "

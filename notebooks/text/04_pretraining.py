@@ -149,7 +149,8 @@ print("  ".join(" ".join(spelling) for spelling in pieces))
 unseen = [example["text"] for example, _ in zip(corpus.read_corpus(corpus_file, "test"), range(500))]
 vocabulary = tokens["train"].vocabulary
 own = models.keras_hub.models.BertTokenizer(list(vocabulary), lowercase=True, strip_accents=True)
-fits = {"own": corpus.vocabulary_fit(own, unseen), "BERT's": corpus.vocabulary_fit(models.load_tokenizer(), unseen)}
+tokenizers = {"own": own, "BERT's": models.load_tokenizer()}
+fits = {name: corpus.vocabulary_fit(each, unseen) for name, each in tokenizers.items()}
 print(pd.DataFrame(fits).T.round(4).to_string())
 print([own.id_to_token(int(i)) for i in own("a callable that normalizes the dataframe")])
 

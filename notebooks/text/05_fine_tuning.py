@@ -210,7 +210,8 @@ course.finding(
 
 # %% tags=["nbval-ignore-output"]
 started = time.monotonic()
-lora = finetuning.with_lora(models.make_classifier(course.profile.backbone, len(label_names), seed), lora_rank)
+fresh = models.make_classifier(course.profile.backbone, len(label_names), seed)
+lora = finetuning.with_lora(fresh, lora_rank)
 pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
 lora_recipe = finetuning.Recipe(epochs=1, batch_size=batch_size, learning_rate=3e-3, seed=seed)
 finetuning.fine_tune(lora, *pairs, lora_recipe)

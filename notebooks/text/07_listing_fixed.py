@@ -62,7 +62,8 @@ if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
     from helpers import export
 
     folder = data.course_reviews_folder()  # the reviews as a TFDS data set
-    pair = export.write_hub_pair(models.make_classifier(seed=seed), runtime.artifacts_folder() / "hub_pair")  # MiniLM as a TF-Hub pair
+    minilm = models.make_classifier(seed=seed)
+    pair = export.write_hub_pair(minilm, runtime.artifacts_folder() / "hub_pair")
 
 # %% [markdown]
 # ## The catalogue (勘误)
@@ -444,7 +445,8 @@ course.claim("the helpers' program beats the majority by over 15 points, too", r
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 # Erratum 39: the listing ends, and its model is gone. Lesson 11 exports in earnest.
 if course.has_tensorflow("the export"):
-    served = hub.load(str(export.write_saved_model(classifier, runtime.artifacts_folder() / "listing_saved_model")))
+    place = runtime.artifacts_folder() / "listing_saved_model"
+    served = hub.load(str(export.write_saved_model(classifier, place)))
     differences = np.abs(served.predict(tf.constant(reviews["test"]["text"][:50])).numpy() - answers[:50])
 
 # %% tags=["needs-tensorflow"]

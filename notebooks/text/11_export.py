@@ -103,7 +103,8 @@ if train_limit is None and epochs >= 3:
 if course.has_tensorflow("the export of a SavedModel"):
     from helpers import export
 
-    folder = export.write_saved_model(classifier, runtime.artifacts_folder() / "saved_model", label_names)
+    place = runtime.artifacts_folder() / "saved_model"
+    folder = export.write_saved_model(classifier, place, label_names)
     print(sorted(path.name for path in folder.iterdir()))
 
 # %% [markdown]
@@ -200,10 +201,13 @@ if course.has_tensorflow("the claim about it"):
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
     samples = train["text"].tolist()[:100]
-    lite_folder = export.write_lite(classifier, runtime.artifacts_folder() / "lite", samples)
-    lite = {kind: export.LiteModel(export.lite_path(lite_folder, kind)) for kind in ("float32", "float16", "int8")}
-    # Computed in whole numbers altogether, calibrated on 100 training texts. It has no tokenizer inside.
-    lite["full int8"] = export.LiteModel(export.lite_path(lite_folder, "full int8"), classifier.tokenizer)
+    place = runtime.artifacts_folder() / "lite"
+    lite_folder = export.write_lite(classifier, place, samples)
+    paths = {kind: export.lite_path(lite_folder, kind) for kind in export.LITE_KINDS}
+    # "full int8" computes in whole numbers altogether, calibrated on 100 training
+    # texts. It has no tokenizer inside.
+    own = {"full int8": classifier.tokenizer}
+    lite = {kind: export.LiteModel(path, own.get(kind)) for kind, path in paths.items()}
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the ids inside LiteRT"):
@@ -244,7 +248,7 @@ if course.has_tensorflow("the ids for ONNX"):
 if course.has_tensorflow("the comparison"):
     exports = {"SavedModel": (lambda batch: served.predict(tf.constant(batch)).numpy(), folder)}
     for kind, model in lite.items():
-        exports[f"LiteRT {kind}"] = (model, export.lite_path(lite_folder, kind))
+        exports[f"LiteRT {kind}"] = (model, paths[kind])
     for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
         exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
     table = export.compare(classifier, exports, texts)

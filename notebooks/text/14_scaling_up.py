@@ -70,7 +70,8 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute
 # %% tags=["nbval-ignore-output"]
 splits, _ = data.prepared()
 reviews = splits["train"][:training_reviews]
-token_ids = models.token_ids(models.load_tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
+tokenizer, texts = models.load_tokenizer(), reviews["text"].tolist()
+token_ids = models.token_ids(tokenizer, texts, scaling.LENGTH)
 
 # %%
 ids, labels = scaling.of_one_length(token_ids), reviews["label"].to_numpy("int32")

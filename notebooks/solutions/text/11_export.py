@@ -65,7 +65,8 @@ print("✓ a quarter of the bytes, no value off by more than half a step")
 
 # %% tags=["solution"]
 # stub: feed
-tokenizer = models.make_reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+vocabulary = classifier.tokenizer.get_vocabulary()
+tokenizer = models.make_reference_tokenizer(vocabulary, models.MAX_LENGTH)
 
 
 def feed(texts):
