@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from helpers import runtime
+
 
 def check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Raise ValueError unless `probabilities` (texts, classes) fit `labels` (texts,) and rows sum to 1."""
@@ -327,6 +329,9 @@ def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
     return low + "-" + high + " words"
 
 
+# ---- what is written down
+
+
 def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
     """Write scores.txt (for the end of `make run`), whole or not at all; return the text. `table`: that of `compare`."""
     shown = (100 * table[["accuracy", "low", "high", "f1"]]).round(1).to_string()
@@ -334,4 +339,49 @@ def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
     unfinished = folder / "scores.txt.unfinished"
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(folder / "scores.txt")
+    return text
+
+
+def format_scores(scores: pd.DataFrame) -> str:
+    """The table of `compare` as Markdown, in %."""
+    lines = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
+    for name, row in scores.iterrows():
+        accuracy, low, high, f1 = (f"{100 * row[key]:.1f}" for key in ("accuracy", "low", "high", "f1"))
+        lines.append(f"| {name} | {accuracy} | {low} to {high} | {f1} |")
+    return "\n".join(lines)
+
+
+def write_card(
+    folder: Path, facts: dict, scores: pd.DataFrame, exports: pd.DataFrame, label_names: Sequence[str]
+) -> str:
+    """Write README.md to an export's folder, every number of it measured, and return its text.
+
+    `facts`: name -> value (data, recipe ...). `scores`: of `compare`, on the test texts; `exports`: of
+    `export.compare`. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
+    """
+    versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
+    shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
+    text = f"""# A text classifier: {", ".join(label_names)}
+
+## What it is
+{chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
+
+## How good it is, on the test texts
+{format_scores(scores)}
+
+## Exports, on this machine
+```
+{shown}
+```
+
+## Limits
+English texts like those that it learnt from. Texts are cut at {runtime.MAX_LENGTH} tokens. Probabilities are too sure
+unless they are scaled (lesson 06). Not to be used to judge people.
+
+## Made with
+{versions}
+"""
+    unfinished = folder / "README.md.unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(folder / "README.md")
     return text

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import tokenizer_differences
 from conftest import make_tiny_reviews
@@ -184,18 +183,31 @@ def test_probabilities_are_equal_in_every_float32_export(minilm, texts, exported
 
 
 def test_smaller_weights_are_smaller_and_near(minilm, texts, lite_folder, onnx_folder):
-    some = texts[30:70]
-    expected = finetuning.predict_proba(minilm, some)
+    some = texts[20:80]
+    expected = finetuning.predict_proba(minilm, some)[:, 0]
     size = {kind: export.size_in_bytes(export.lite_path(lite_folder, kind)) for kind in export.LITE_KINDS}
     assert size["float16"] < 0.55 * size["float32"] and size["int8"] < 0.3 * size["float32"]
     onnx_sizes = [export.size_in_bytes(onnx_folder / name) for name in ("model.onnx", "model-int8.onnx")]
     assert onnx_sizes[1] < 0.5 * onnx_sizes[0]  # the vocabulary's vectors stay in float32
-    for kind, tolerance in (("float16", 1e-3), ("int8", 0.02)):
-        found = export.LiteModel(export.lite_path(lite_folder, kind))(some)
-        assert np.abs(found - expected).max() < tolerance, kind
-    assert np.abs(export.OnnxModel(onnx_folder, "int8")(some) - expected).max() < 0.05
+    exports = {f"LiteRT {kind}": export.LiteModel(export.lite_path(lite_folder, kind)) for kind in ("float16", "int8")}
+    exports["ONNX int8"] = export.OnnxModel(onnx_folder, "int8")
+    found = {name: model(some)[:, 0] for name, model in exports.items()}
+    for name, tolerance in {"LiteRT float16": 1e-3, "LiteRT int8": 0.02, "ONNX int8": 0.05}.items():
+        assert np.abs(found[name] - expected).max() < tolerance, name
+    assert np.corrcoef(found["LiteRT int8"], expected)[0, 1] > 0.98  # the head is untrained: all are near one half
+
+
+def test_full_int8_rounds_answers_to_256_steps_and_loses_what_int8_keeps(minilm, texts, lite_folder):
+    """Lesson 11's warning, in numbers: this export runs, and its answers have little to do with the model's."""
+    some = texts[20:80]
+    expected = finetuning.predict_proba(minilm, some)
+    int8 = export.LiteModel(export.lite_path(lite_folder, "int8"))(some)
     whole = export.LiteModel(export.lite_path(lite_folder, "full int8"), minilm.tokenizer)(some)
-    assert whole.shape == expected.shape and np.allclose(whole.sum(axis=1), 1, atol=0.1)
+    assert np.array_equal(whole * 256, np.round(whole * 256)) and np.abs(whole.sum(axis=1) - 1).max() <= 1 / 256
+    assert len(np.unique(whole[:, 0])) > 5  # it does read the text
+    assert 4 * np.abs(int8 - expected).max() < np.abs(whole - expected).max() < 0.3
+    same = [(found.argmax(axis=1) == expected.argmax(axis=1)).mean() for found in (int8, whole)]
+    assert same[1] < 0.85 < 0.93 < same[0]
 
 
 def test_the_hub_pair_is_made_loaded_and_trains_again(minilm, tmp_path):
@@ -245,15 +257,3 @@ def test_compare_measures_each_export(tiny_classifier, tmp_path):
     assert table.loc["other", "MB"] == 3 and table.loc["other", "ms a text"] < table.loc["Keras predict", "ms a text"]
     assert table.loc["other", "largest difference"] == pytest.approx(abs(expected[0, 0] - expected[0, 1]))
     assert table.loc["other", "same answer"] == pytest.approx(1 - texts.count(texts[0]) / 40)
-
-
-def test_the_card_says_what_was_measured(tmp_path):
-    table = pd.DataFrame(
-        {"MB": [91.04], "ms a text": [3.14], "largest difference": [0.0], "same answer": [1.0]}, ["file"]
-    )
-    scores = pd.DataFrame({"accuracy": [0.8304], "low": [0.81], "high": [0.85], "f1": [0.829]}, ["mine"])
-    card = export.write_card(tmp_path, {"training texts": "2,409"}, scores, table, ("bad", "good"))
-    assert card == (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "# A text classifier: bad, good" in card and "- training texts: 2,409" in card
-    assert "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card and " 91.0 " in card and "keras 3." in card
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]

@@ -290,7 +290,7 @@ if course.has_tensorflow("the model card"):
     facts |= {"licence of the weights": "Apache-2.0", "intended use": "to learn; see data/README.md of the course"}
     probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
-    print(export.write_card(folder, facts, scores, table, label_names))
+    print(evaluation.write_card(folder, facts, scores, table, label_names))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about the card"):
