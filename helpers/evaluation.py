@@ -319,7 +319,7 @@ def latency(predict: Callable[[list[str]], object], texts: Sequence[str], batch_
 def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
     """Which of `parts` parts, alike in size, each text belongs to by its number of words, as "007-012 words".
 
-    There are fewer parts where many texts have the same length: equal lengths stay together. The zeros make names sort as numbers do.
+    Texts of equal length stay together, so there can be fewer parts. The zeros make the names sort as numbers do.
     """
     words = texts.str.split().str.len()
     edges = np.unique(words.quantile(np.arange(1, parts) / parts))

@@ -13,7 +13,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "
 COLOURS, MARKERS, LINES = (BLUE, ORANGE, GREEN, PURPLE, RED), "os^Dv*X", ("-", "--", ":", "-.")
 
 
-def styled(things: dict) -> Iterator[tuple]:
+def give_styles(things: dict) -> Iterator[tuple]:
     """(name, thing, colour, marker, line style) of each: any number of things, the first twenty in styles of their own.
 
     There are five colours, seven markers and four styles of lines. These numbers have no common factor, so a pair of
@@ -155,7 +155,7 @@ def by_labels(
     `ways` maps a column of accuracies to its name; the column `labels` holds the numbers.
     """
     figure, axes = new("How many labels?", x, f"accuracy on {split} (%)")
-    for column, name, colour, marker, _ in styled(ways):
+    for column, name, colour, marker, _ in give_styles(ways):
         axes.scatter(points["labels"], 100 * points[column], color=colour, marker=marker, s=12)
         means = 100 * points.groupby("labels")[column].mean()
         axes.plot(means.index, means, color=colour, marker=marker, label=name)
@@ -177,7 +177,7 @@ def rankings(found: dict[str, dict]):
     left, right = figure.subplots(1, 2)
     left.set(title="ROC", xlabel="false-positive rate", ylabel="true-positive rate")
     right.set(title="Precision and recall", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-    for name, curve, colour, _, line in styled(found):
+    for name, curve, colour, _, line in give_styles(found):
         left.plot(curve["false_positive_rate"], curve["true_positive_rate"], line, color=colour, label=name)
         right.plot(curve["recall"], curve["precision"], line, color=colour, label=name)
     left.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
@@ -191,7 +191,7 @@ def reliability(tables: dict[str, pd.DataFrame]):
     """Accuracy by confidence, a line for each table of `evaluation.reliability`; honest probabilities lie on the diagonal."""
     figure, axes = new("Does confidence mean anything?", "confidence (%)", "accuracy (%)", width=4.6, height=4.0)
     axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8)
-    for name, table, colour, marker, _ in styled(tables):
+    for name, table, colour, marker, _ in give_styles(tables):
         axes.plot(100 * table["confidence"], 100 * table["accuracy"], marker=marker, color=colour, label=name)
     lowest = min(100 * table[["confidence", "accuracy"]].min().min() for table in tables.values())
     low = min(50, lowest - 2)  # with many classes, confidence can be far below one half
