@@ -48,9 +48,9 @@ def prepare(size: dict) -> dict:
     folder = home(size)
     if not (folder / "expected.npy").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        export.saved_model(classifier, folder / "saved_model")
-        export.lite(classifier, folder / "lite", train["text"].tolist()[:16], kinds=("float32", "int8"))
-        export.onnx(classifier, folder / "onnx")
+        export.write_saved_model(classifier, folder / "saved_model")
+        export.write_lite(classifier, folder / "lite", train["text"].tolist()[:16], kinds=("float32", "int8"))
+        export.write_onnx(classifier, folder / "onnx")
         arrays = finetuning.values_of(classifier.model.variables)
         finetuning.save_arrays(folder / "weights.npz", arrays, {})
         np.save(folder / "expected.npy", finetuning.predict_proba(classifier, texts(size["judged"])))
@@ -68,7 +68,7 @@ def classifier_of(size: dict):
     """The fine-tuned classifier."""
     from helpers import finetuning, models
 
-    found = models.classifier()
+    found = models.make_classifier()
     finetuning.assign(found.model.variables, finetuning.load_arrays(home(size) / "weights.npz")[0])
     return found
 
@@ -117,7 +117,7 @@ def lite(size: dict, kind: str):
     """A LiteRT file: one text at a time, padded to 128 tokens inside."""
     from helpers import export
 
-    path = export.lite_file(home(size) / "lite", kind)
+    path = export.lite_path(home(size) / "lite", kind)
     return export.LiteModel(path), path
 
 
@@ -139,7 +139,7 @@ def pytorch(size: dict):
     import transformers
 
     transformers.logging.set_verbosity_error()
-    source = str(runtime.cache_folder() / "all-MiniLM-L6-v2")
+    source = str(runtime.cache_folder() / runtime.MINILM)
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     config = transformers.AutoConfig.from_pretrained(source, hidden_act="gelu_pytorch_tanh")
     model = transformers.BertModel(config, add_pooling_layer=False).eval()
@@ -152,7 +152,7 @@ def pytorch(size: dict):
 
     def answer(batch):
         """Strings to probabilities."""
-        inputs = tokenizer(batch, truncation=True, max_length=128, padding=True, return_tensors="pt")
+        inputs = tokenizer(batch, truncation=True, max_length=runtime.MAX_LENGTH, padding=True, return_tensors="pt")
         with torch.inference_mode():
             vectors, mask = model(**inputs).last_hidden_state, inputs["attention_mask"][:, :, None]
             mean = (vectors * mask).sum(dim=1) / mask.sum(dim=1)

@@ -54,13 +54,10 @@ CARRIED_BYTES = 64 * 2**20
 
 
 def training_flops(length: int, layers: int, width: int, heads: int, feed_forward: int) -> float:
-    """Multiplications and additions of matrix products to train on one text: forward, and twice that backward.
+    """`architecture.training_operations` of one text; the number of heads changes nothing."""
+    from helpers import architecture
 
-    A layer's matrices hold 4 d² + 2 d f numbers, each used twice a token; scores and weighted sums take 4 n² d
-    (Kaplan et al., 2020, 2.1, with the attention not left out). Embeddings, norms and the head are not counted.
-    """
-    matrices = 2 * length * (4 * width**2 + 2 * width * feed_forward)
-    return 3.0 * layers * (matrices + 4 * length**2 * width)
+    return float(architecture.training_operations(layers, width, feed_forward, length))
 
 
 def seconds_a_step(run, steps: int) -> float:
@@ -111,7 +108,7 @@ def keras_bert(size: str, steps_per_execution: int):
     backbone = keras_hub.models.BertBackbone(
         VOCABULARY, layers, heads, width, feed_forward, dropout=0.1, max_sequence_length=512
     )
-    classifier = models.with_head(backbone, tokenizer=None, num_classes=2)
+    classifier = models.add_head(backbone, tokenizer=None, num_classes=2)
     optimizer = finetuning.make_optimizer(finetuning.Recipe(), 1000, classifier.model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.model.compile(optimizer, loss, steps_per_execution=steps_per_execution)
@@ -123,9 +120,10 @@ def same_batch(texts: int, length: int, steps: int):
     import keras
     import numpy as np
 
+    from helpers import models
+
     ids = np.random.default_rng(0).integers(1000, VOCABULARY, size=(texts, length), dtype="int32")
-    inputs = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": np.ones_like(ids)}
-    batch = inputs, np.arange(texts, dtype="int32") % 2
+    batch = models.inputs_of(ids, np.ones_like(ids)), np.arange(texts, dtype="int32") % 2
 
     class SameBatch(keras.utils.PyDataset):
         """What Keras's `fit` reads."""

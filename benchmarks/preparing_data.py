@@ -75,7 +75,8 @@ def kerashub(size: dict, folder: Path, by_batch: bool):
 
     from helpers import models
 
-    layer = models.keras_hub.models.BertTextClassifierPreprocessor(models.tokenizer(), sequence_length=128)
+    tokenizer = models.load_tokenizer()
+    layer = models.keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=models.MAX_LENGTH)
 
     def done(texts):
         """Iterate over all batches."""
@@ -93,7 +94,7 @@ def fast(size: dict, folder: Path):
 
     from helpers import models
 
-    tokenizer = models.tokenizer()
+    tokenizer = models.load_tokenizer()
     layer = tensorflow_text.FastBertTokenizer(
         tokenizer.get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
     )
@@ -117,7 +118,7 @@ def tokenizers(size: dict, folder: Path):
 
     from helpers import models
 
-    tokenizer = models.reference_tokenizer(models.tokenizer().get_vocabulary(), models.MAX_LENGTH)
+    tokenizer = models.make_reference_tokenizer(models.load_tokenizer().get_vocabulary(), models.MAX_LENGTH)
     tokenizer.enable_padding()
 
     def done(texts):
@@ -132,7 +133,7 @@ def course(size: dict, folder: Path):
     """The course's path: `models.token_ids`, then batches of texts of like length."""
     from helpers import finetuning, models
 
-    tokenizer = models.tokenizer()
+    tokenizer = models.load_tokenizer()
 
     def done(texts):
         """All ids first, then batch by batch."""

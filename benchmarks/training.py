@@ -15,7 +15,7 @@ from pathlib import Path
 import contest
 import numpy as np
 
-from helpers import data, runtime
+from helpers import architecture, data, runtime
 
 SIZE = {"reviews": 800, "batch": 16, "matrix": 2048, "judged": None}
 SIZE |= {"score": 0.80, "score_reviews": 1600, "score_epochs": 3, "score_every": 20}
@@ -62,12 +62,9 @@ def validation(size: dict) -> tuple[list[str], np.ndarray]:
 def training_flops(rows: int, length: int) -> float:
     """Floating-point operations of one training step of MiniLM on a batch (rows, length).
 
-    A multiplication and its addition are two. Forward, a token costs 8 d² (four projections), 4 d f (feed-forward) and
-    4 L d (attention) in each layer; backward costs twice that (Kaplan et al., 2020, "Scaling Laws", section 2.1).
-    Embeddings, normalisation and the head are left out: under one percent.
+    See `architecture.training_operations`.
     """
-    token = LAYERS * (8 * WIDTH**2 + 4 * WIDTH * INNER + 4 * length * WIDTH)
-    return 3.0 * rows * length * token
+    return float(rows * architecture.training_operations(LAYERS, WIDTH, INNER, length))
 
 
 def real_share(batches: list[tuple[int, int, int]]) -> float:
@@ -217,7 +214,7 @@ def fixed_batches(classifier, texts, labels, size: dict):
 
     from helpers import models
 
-    layer = models.preprocessor(classifier)
+    layer = models.make_preprocessor(classifier)
     dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).shuffle(len(texts), seed=size["seed"])
     return dataset.batch(size["batch"]).map(lambda t, y: (layer(t), y)).prefetch(tf.data.AUTOTUNE)
 
@@ -233,7 +230,7 @@ def keras_epoch(size: dict, dtype: str, make_batches) -> dict:
     start_keras(size, dtype)
     from helpers import models
 
-    classifier, (texts, labels) = models.classifier(seed=size["seed"]), reviews(size["reviews"])
+    classifier, (texts, labels) = models.make_classifier(seed=size["seed"]), reviews(size["reviews"])
     judge, ends, rates = keras_judge(classifier, size), [], [keras_matrix_rate(dtype, size["matrix"])]
     contest.reset_peak()
     started = time.perf_counter()
@@ -278,7 +275,7 @@ def keras_to_score(size: dict, way: str) -> dict:
     start_keras(size, "float32")
     from helpers import models
 
-    classifier, (texts, labels) = models.classifier(seed=size["seed"]), reviews(size["score_reviews"])
+    classifier, (texts, labels) = models.make_classifier(seed=size["seed"]), reviews(size["score_reviews"])
     finish = Finish(size, keras_judge(classifier, size))
     steps = size["score_epochs"] * -(-len(texts) // size["batch"])
     model, callback = compiled(classifier, size, steps), step_callback(finish.after_step)
@@ -313,7 +310,7 @@ def torch_model(size: dict):
 
     transformers.logging.set_verbosity_error()
     torch.manual_seed(size["seed"])
-    folder = str(runtime.cache_folder() / "all-MiniLM-L6-v2")  # `prepare` has fetched and checked it
+    folder = str(runtime.cache_folder() / runtime.MINILM)  # `prepare` has fetched and checked it
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     return tokenizer, transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
 
@@ -328,7 +325,9 @@ def torch_accuracy(tokenizer, model, texts: list[str], truth: np.ndarray) -> flo
     with torch.inference_mode():
         for rows in np.array_split(order, max(1, len(order) // 32)):
             chosen = [texts[row] for row in rows]
-            inputs = tokenizer(chosen, truncation=True, max_length=128, padding=True, return_tensors="pt")
+            inputs = tokenizer(
+                chosen, truncation=True, max_length=runtime.MAX_LENGTH, padding=True, return_tensors="pt"
+            )
             hits += int((model(**inputs).logits.argmax(dim=1).numpy() == truth[rows]).sum())
     model.train()
     return hits / len(texts)
@@ -392,7 +391,7 @@ def torch_fit(tokenizer, model, texts, labels, arguments, after_step, seen: list
     """From strings to a trained model with Transformers' Trainer."""
     import transformers
 
-    encodings = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+    encodings = tokenizer(texts, truncation=True, max_length=runtime.MAX_LENGTH)["input_ids"]
     rows = [
         {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": int(label)}
         for ids, label in zip(encodings, labels, strict=True)

@@ -70,7 +70,7 @@ def keras_part(size: dict, part: str, trimmed: bool = False) -> dict:
     import keras
     import tensorflow as tf
 
-    from helpers import finetuning
+    from helpers import finetuning, models
 
     model = keras_model(size["trimmed"] if trimmed else None)
     variables = model.trainable_variables
@@ -79,7 +79,7 @@ def keras_part(size: dict, part: str, trimmed: bool = False) -> dict:
 
     def make_call(ids, labels):
         """The part as a compiled function on this batch."""
-        inputs = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": np.ones_like(ids)}
+        inputs = models.inputs_of(ids, np.ones_like(ids))
         inputs, labels = {name: tf.constant(value) for name, value in inputs.items()}, tf.constant(labels)
 
         def loss():
@@ -109,12 +109,12 @@ def keras_model(vocabulary_size: int | None):
     from helpers import models
 
     if vocabulary_size is None:
-        return models.classifier().model
+        return models.make_classifier().model
     backbone = keras_hub.models.BertBackbone(
         vocabulary_size=vocabulary_size, num_layers=training.LAYERS, num_heads=12, hidden_dim=training.WIDTH,
         intermediate_dim=training.INNER, max_sequence_length=512,
     )  # fmt: skip
-    return models.with_head(backbone, None, 2).model
+    return models.add_head(backbone, None, 2).model
 
 
 # ---- PyTorch

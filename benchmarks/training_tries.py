@@ -82,7 +82,7 @@ def few_tokens(classifier, batches):
         value = keras.ops.convert_to_numpy(old)
         new.assign(value[used] if value.shape != new.shape else value)
     batches.token_ids = [np.searchsorted(used, ids).astype("int32") for ids in batches.token_ids]
-    small = models.with_head(backbone, classifier.tokenizer, classifier.num_classes)
+    small = models.add_head(backbone, classifier.tokenizer, classifier.num_classes)
     small.model.get_layer("logits").set_weights(classifier.model.get_layer("logits").get_weights())
     return small, batches
 
@@ -153,7 +153,7 @@ def epoch(size: dict, name: str) -> dict:
     training.start_keras(size, "float32")
     from helpers import models
 
-    classifier, (texts, labels) = models.classifier(seed=size["seed"]), training.reviews(size["reviews"])
+    classifier, (texts, labels) = models.make_classifier(seed=size["seed"]), training.reviews(size["reviews"])
     judge, ends = training.keras_judge(classifier, size), []
     rates = [training.keras_matrix_rate("float32", size["matrix"])]
     started = time.perf_counter()

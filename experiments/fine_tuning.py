@@ -68,7 +68,7 @@ def trained(configuration: dict, train: pd.DataFrame, validation: pd.DataFrame) 
         train = train.sample(configuration["labels"], random_state=recipe.seed)
     words = configuration["words"]
     pairs = [(treated(frame["text"], words), frame["label"].to_numpy()) for frame in (train, validation)]
-    classifier = models.classifier(seed=recipe.seed)
+    classifier = models.make_classifier(seed=recipe.seed)
     started = time.monotonic()
     history = finetuning.fine_tune(classifier, *pairs, recipe)
     best = max(history.to_dict("records"), key=finetuning.quality)
@@ -84,7 +84,7 @@ def trained(configuration: dict, train: pd.DataFrame, validation: pd.DataFrame) 
 def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     """Validation accuracy of the bag of words and of frozen features with the same labels."""
     labels = validation["label"].to_numpy()
-    untrained = models.classifier()
+    untrained = models.make_classifier()
     features = [finetuning.mean_features(untrained, frame["text"].tolist()) for frame in (train, validation)]
     probabilities = {
         "bag of words": words.bag_of_words().fit(train["text"], train["label"]).predict_proba(validation["text"]),
@@ -93,7 +93,7 @@ def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     return {name: evaluation.accuracy(labels, values) for name, values in probabilities.items()}
 
 
-def inputs_of(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
+def describe_inputs(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     """What all points depend on: the data, the backbone, and the default recipe, from which a configuration differs."""
     hashes = {"train": data.content_hash(train), "validation": data.content_hash(validation)}
     return hashes | {"backbone": models.MINILM, "recipe": asdict(finetuning.Recipe())}
@@ -103,6 +103,6 @@ def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
     splits, _ = data.prepare_splits()
     train, validation = splits["train"], splits["validation"]
-    inputs = inputs_of(train, validation)
+    inputs = describe_inputs(train, validation)
     for name in names:
         results.complete(f"fine_tuning_{name}", EXPERIMENTS[name], inputs, lambda c: trained(c, train, validation))

@@ -161,7 +161,7 @@ def topics_point(configuration: dict, corpus_file: Path, tokens: dict) -> dict:
     if configuration["start"] == "masked":
         for layer in backbone.layers:
             layer.set_weights(model.get_layer(layer.name).get_weights())
-    classifier = models.with_head(backbone, tokenizer, len(corpus.FIELDS))
+    classifier = models.add_head(backbone, tokenizer, len(corpus.FIELDS))
     epochs = EPOCHS[labels_a_class]
     recipe = finetuning.Recipe(
         epochs, 32, configuration["learning_rate"], patience=epochs, max_length=Size.sequence_length, seed=seed
@@ -187,7 +187,7 @@ def fine_tuned(classifier: models.Classifier, frames: dict, recipe: finetuning.R
 
 def further_minilm(further_tokens: int, corpus_file: Path) -> tuple[models.Classifier, list[dict]]:
     """MiniLM after so many more tokens of masked language modelling on the docstrings, and how its loss went."""
-    classifier = models.classifier(num_classes=len(corpus.FIELDS))
+    classifier = models.make_classifier(num_classes=len(corpus.FIELDS))
     if not further_tokens:
         return classifier, []
     vocabulary = classifier.tokenizer.get_vocabulary()
@@ -239,7 +239,7 @@ def tuned_minilm_point(configuration: dict, corpus_file: Path) -> dict:
     return rounded(fine_tuned(classifier, frames, recipe))
 
 
-def inputs_of(corpus_file: Path) -> dict:
+def describe_inputs(corpus_file: Path) -> dict:
     """What all points depend on: the corpus, the default sizes and recipes, from which a configuration differs."""
     defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": asdict(finetuning.Recipe())}
     return {"corpus": corpus.manifest_of(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
@@ -257,5 +257,5 @@ def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     }
     for name in names:
         results.complete(
-            f"pretraining_{name}", EXPERIMENTS[name], inputs_of(corpus_file), lambda c: kinds[c["kind"]](c)
+            f"pretraining_{name}", EXPERIMENTS[name], describe_inputs(corpus_file), lambda c: kinds[c["kind"]](c)
         )

@@ -305,7 +305,7 @@ def learn_vocabulary(texts: Iterable[str], vocabulary_size: int = 8000, alphabet
     """
     from tokenizers.trainers import WordPieceTrainer
 
-    tokenizer = models.reference_tokenizer(SPECIAL)
+    tokenizer = models.make_reference_tokenizer(SPECIAL)
     counts, letters = Counter(), Counter()
     for text in texts:
         words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
@@ -362,7 +362,7 @@ class Tokens:
 
 def write_tokens(texts: Iterable[str], vocabulary: Sequence[str], folder: Path) -> None:
     """Tokenise texts, 1,000 at a time, into a folder that `read_tokens` reads; it appears whole or not at all."""
-    tokenizer, starts, batch = models.reference_tokenizer(vocabulary), array.array("q", [0]), []
+    tokenizer, starts, batch = models.make_reference_tokenizer(vocabulary), array.array("q", [0]), []
     digest, end = hashlib.sha256("\n".join(vocabulary).encode()), vocabulary.index("[SEP]")
     with runtime.replaced_when_complete(folder) as unfinished:
         with (unfinished / "ids.int32").open("wb") as file:

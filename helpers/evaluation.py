@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from helpers import runtime
+
 
 def check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Raise ValueError unless `probabilities` (texts, classes) fit `labels` (texts,) and rows sum to 1."""
@@ -20,6 +22,17 @@ def check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Share of texts whose most probable class is the right one."""
     return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """F1, averaged over the classes; 0 for a class that is neither there nor found.
+
+    Written out, since a bootstrap asks for it a thousand times: scikit-learn's checks would take ten seconds.
+    """
+    predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    parts = (labels, predicted, labels[labels == predicted])
+    there, found, right = (np.bincount(part, minlength=classes) for part in parts)
+    return float(np.mean(2 * right / np.maximum(there + found, 1)))
 
 
 def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -45,23 +58,43 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
+def accuracy_interval(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the accuracy by the formula for shares of Wilson (1927).
+
+    It holds on small slices, too: for 4 right answers of 4 it begins at 0.51, where the bootstrap begins at 1.
+    """
+    from scipy.stats import binomtest
+
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    check_probabilities(labels, probabilities)
+    right = int((probabilities.argmax(axis=1) == labels).sum())
+    low, high = binomtest(right, len(labels)).proportion_ci(method="wilson")
+    return float(low), float(high)
+
+
 def bootstrap_interval(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    metric: Callable[[np.ndarray, np.ndarray], float] = accuracy,
+    metric: Callable[[np.ndarray, np.ndarray], float] = macro_f1,
     repeats: int = 1000,
     seed: int = 42,
 ) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a metric (Efron and Tibshirani, 1993, chapter 13).
+    """95 % percentile bootstrap interval of a metric that has no formula (Efron and Tibshirani, 1993, chapter 13).
 
-    Draws as many texts with replacement, `repeats` times, and gives the 2.5th and 97.5th percentile.
+    Draws as many texts with replacement, `repeats` times, and gives the 2.5th and 97.5th percentile. A slice with hardly
+    an error is too small for it: it cannot know of errors that it never draws. Raises ValueError for fewer than two texts.
     """
+    from scipy.stats import bootstrap
+
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     check_probabilities(labels, probabilities)
-    random = np.random.default_rng(seed)
-    draws = random.integers(len(labels), size=(repeats, len(labels)))
-    values = [metric(labels[rows], probabilities[rows]) for rows in draws]
-    low, high = np.percentile(values, [2.5, 97.5])
+
+    def of_rows(rows: np.ndarray) -> float:
+        """The metric of the texts drawn."""
+        return metric(labels[rows], probabilities[rows])
+
+    options = {"n_resamples": repeats, "method": "percentile", "rng": seed}
+    low, high = bootstrap([np.arange(len(labels))], of_rows, vectorized=False, **options).confidence_interval
     return float(low), float(high)
 
 
@@ -72,19 +105,19 @@ def majority(train_labels: np.ndarray, texts: int, num_classes: int = 2) -> np.n
 
 
 def compare(labels: np.ndarray, models: dict[str, np.ndarray]) -> pd.DataFrame:
-    """A row a model: `scores` and the bounds `low`, `high` of its accuracy's 95 % interval.
+    """A row a model: `scores` and the ends `low`, `high` of its accuracy's 95 % interval (Wilson).
 
     `models` maps a name to probabilities (texts, classes).
     """
     rows = {}
     for name, probabilities in models.items():
-        low, high = bootstrap_interval(labels, probabilities)
+        low, high = accuracy_interval(labels, probabilities)
         rows[name] = {**scores(labels, probabilities), "low": low, "high": high}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def by_slice(frame: pd.DataFrame, probabilities: np.ndarray, column: str) -> pd.DataFrame:
-    """Accuracy with its 95 % interval for each value of `column`; a row a slice: texts, accuracy, low, high.
+    """Accuracy with its 95 % interval (Wilson) for each value of `column`; a row a slice: texts, accuracy, low, high.
 
     `frame` has `label` and `column`, in the order of `probabilities`.
     """
@@ -92,16 +125,16 @@ def by_slice(frame: pd.DataFrame, probabilities: np.ndarray, column: str) -> pd.
     for value in sorted(frame[column].unique()):
         chosen = (frame[column] == value).to_numpy()
         labels, part = frame["label"].to_numpy()[chosen], probabilities[chosen]
-        low, high = bootstrap_interval(labels, part)
+        low, high = accuracy_interval(labels, part)
         rows[value] = {"texts": len(labels), "accuracy": accuracy(labels, part), "low": low, "high": high}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"texts": int})
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Counts, int (classes, classes): row = true class, column = predicted class."""
-    counts = np.zeros((probabilities.shape[1],) * 2, dtype=int)
-    np.add.at(counts, (np.asarray(labels), probabilities.argmax(axis=1)), 1)
-    return counts
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(probabilities.shape[1]))
 
 
 def worst_errors(frame: pd.DataFrame, probabilities: np.ndarray, number: int = 5) -> pd.DataFrame:
@@ -230,11 +263,17 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[s
 def difference_interval(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, repeats: int = 1000, seed: int = 42
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of accuracy(first) - accuracy(second), the same texts drawn for both."""
+    """95 % percentile bootstrap interval of accuracy(first) - accuracy(second), the same texts drawn for both.
+
+    Wilson's formula does not fit: a text's gain is 1, 0 or -1, so the difference is no share. Raises ValueError for fewer
+    than two texts.
+    """
+    from scipy.stats import bootstrap
+
     labels = np.asarray(labels)
     gain = (first.argmax(axis=1) == labels).astype(float) - (second.argmax(axis=1) == labels)
-    draws = np.random.default_rng(seed).integers(len(labels), size=(repeats, len(labels)))
-    low, high = np.percentile(gain[draws].mean(axis=1), [2.5, 97.5])
+    options = {"n_resamples": repeats, "method": "percentile", "batch": 100, "rng": seed}  # batch: for the memory
+    low, high = bootstrap([gain], np.mean, **options).confidence_interval
     return float(low), float(high)
 
 
@@ -242,35 +281,28 @@ def difference_interval(
 
 
 def expected_cost(
-    labels: np.ndarray, scores: np.ndarray, threshold: float, false_positive: float = 1.0, false_negative: float = 1.0
+    labels: np.ndarray,
+    probability: np.ndarray,
+    threshold: float,
+    false_positive: float = 1.0,
+    false_negative: float = 1.0,
 ) -> float:
-    """Mean cost a text when everything with a score of at least `threshold` is called class 1.
+    """Mean cost a text when everything with a probability of at least `threshold` is called class 1.
 
-    `labels`: 0 or 1 (texts,); `scores`: probability of class 1 (texts,). Costs in any unit.
+    `labels`: 0 or 1 (texts,); `probability`: that of class 1 (texts,). Costs in any unit.
     """
-    called = np.asarray(scores) >= threshold
+    called = np.asarray(probability) >= threshold
     is_one = np.asarray(labels) == 1
     return float((false_positive * (called & ~is_one) + false_negative * (~called & is_one)).mean())
 
 
-def best_threshold(labels: np.ndarray, scores: np.ndarray, false_positive: float, false_negative: float) -> float:
-    """The threshold among 0.01, 0.02 ... 0.99 with the least cost; of equal ones that nearest to 0.5."""
+def best_threshold(labels: np.ndarray, probability: np.ndarray, false_positive: float, false_negative: float) -> float:
+    """The threshold among 0.01, 0.02 ... 0.99 with the least `expected_cost`; of equal ones that nearest to 0.5."""
     candidates = sorted((np.arange(1, 100) / 100).tolist(), key=lambda value: abs(value - 0.5))
-    return min(candidates, key=lambda value: expected_cost(labels, scores, value, false_positive, false_negative))
+    return min(candidates, key=lambda value: expected_cost(labels, probability, value, false_positive, false_negative))
 
 
 # ---- the model's own cost
-
-
-def operations(layers: int, width: int, intermediate: int, tokens: int) -> int:
-    """Floating-point operations of one pass of a text of `tokens` tokens through BERT's layers; a multiply-add is two.
-
-    For each layer: four projections of width x width (query, key, value, output), the two matrices of the
-    feed-forward part, and twice tokens x tokens x width for attention (Kaplan et al., 2020, table 1, without
-    normalisation, softmax, biases and the head, which add about one in a hundred).
-    """
-    matrices = 4 * width**2 + 2 * width * intermediate
-    return 2 * layers * tokens * (matrices + 2 * tokens * width)
 
 
 def latency(predict: Callable[[list[str]], object], texts: Sequence[str], batch_size: int, repeats: int = 10) -> float:
@@ -285,12 +317,19 @@ def latency(predict: Callable[[list[str]], object], texts: Sequence[str], batch_
 
 
 def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
-    """Which quarter (of `parts`) of the texts by number of words each belongs to, as "7-12 words"."""
+    """Which of `parts` parts, alike in size, each text belongs to by its number of words, as "007-012 words".
+
+    Texts of equal length stay together, so there can be fewer parts. The zeros make the names sort as numbers do.
+    """
     words = texts.str.split().str.len()
-    part = pd.qcut(words, parts, duplicates="drop")
-    bounds = words.groupby(part, observed=True).agg(["min", "max"])
-    names = {interval: f"{row['min']:02d}-{row['max']:02d} words" for interval, row in bounds.iterrows()}
-    return part.map(names).astype(str)
+    edges = np.unique(words.quantile(np.arange(1, parts) / parts))
+    digits = len(str(words.max()))
+    grouped = words.groupby(np.searchsorted(edges, words))
+    low, high = (grouped.transform(end).astype(str).str.zfill(digits) for end in ("min", "max"))
+    return low + "-" + high + " words"
+
+
+# ---- what is written down
 
 
 def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
@@ -300,4 +339,49 @@ def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
     unfinished = folder / "scores.txt.unfinished"
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(folder / "scores.txt")
+    return text
+
+
+def format_scores(scores: pd.DataFrame) -> str:
+    """The table of `compare` as Markdown, in %."""
+    lines = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
+    for name, row in scores.iterrows():
+        accuracy, low, high, f1 = (f"{100 * row[key]:.1f}" for key in ("accuracy", "low", "high", "f1"))
+        lines.append(f"| {name} | {accuracy} | {low} to {high} | {f1} |")
+    return "\n".join(lines)
+
+
+def write_card(
+    folder: Path, facts: dict, scores: pd.DataFrame, exports: pd.DataFrame, label_names: Sequence[str]
+) -> str:
+    """Write README.md to an export's folder, every number of it measured, and return its text.
+
+    `facts`: name -> value (data, recipe ...). `scores`: of `compare`, on the test texts; `exports`: of
+    `export.compare`. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
+    """
+    versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
+    shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
+    text = f"""# A text classifier: {", ".join(label_names)}
+
+## What it is
+{chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
+
+## How good it is, on the test texts
+{format_scores(scores)}
+
+## Exports, on this machine
+```
+{shown}
+```
+
+## Limits
+English texts like those that it learnt from. Texts are cut at {runtime.MAX_LENGTH} tokens. Probabilities are too sure
+unless they are scaled (lesson 06). Not to be used to judge people.
+
+## Made with
+{versions}
+"""
+    unfinished = folder / "README.md.unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(folder / "README.md")
     return text

@@ -45,14 +45,14 @@ def check_backend() -> None:
 # ---- SavedModel
 
 
-def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[str] = data.LABELS) -> Path:
+def write_saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[str] = data.LABELS) -> Path:
     """Write `classifier` to `folder` as a SavedModel and return the folder.
 
-    The model has one function, `predict` (also its serving signature): string tensor (texts,) to
-    float32 tensor (texts, classes), rows summing to 1, texts cut at MAX_LENGTH tokens as in training.
-    `labels.json` beside it names the classes in order. Each weight is stored once: Keras's own
-    exports store it twice (keras-team/keras#23553). Raises RuntimeError on another backend than
-    TensorFlow, ValueError when the labels do not fit; an old export is replaced only by a whole one.
+    The model has one function, `predict` (also its serving signature): string tensor (texts,) to float32 tensor (texts,
+    classes), rows summing to 1, texts cut at MAX_LENGTH tokens as in training. `labels.json` beside it names the classes
+    in order. Each weight is stored once: Keras's own exports store it twice (keras-team/keras#23553). An old export is
+    replaced only by a whole one. Raises RuntimeError on another backend than TensorFlow, ValueError when the labels do
+    not fit.
     """
     check_backend()
     if len(labels) != classifier.num_classes:
@@ -60,7 +60,7 @@ def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[st
     import tensorflow as tf
 
     with runtime.replaced_when_complete(folder) as unfinished:
-        module = _module(classifier)
+        module = _module("predict", _predict_function(classifier), classifier.model.variables)
         tf.saved_model.save(module, str(unfinished), signatures=module.predict)
         (unfinished / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False), encoding="utf-8")
     return folder
@@ -73,29 +73,35 @@ def plain_in_graph(texts):
     return tf.strings.regex_replace(tf.strings.regex_replace(texts, models.SPACES, " "), models.INVISIBLE, "")
 
 
-def _module(classifier: models.Classifier):
-    """A TensorFlow object that holds the classifier's variables and its function, and nothing of Keras."""
+def _predict_function(classifier: models.Classifier):
+    """A TensorFlow function from strings (texts,) to probabilities, float32 (texts, classes)."""
     import tensorflow as tf
 
-    preprocessor, model = models.preprocessor(classifier), classifier.model
+    preprocessor, model = models.make_preprocessor(classifier), classifier.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
-        """Strings (texts,) to probabilities, float32 (texts, classes)."""
         logits = model(preprocessor(plain_in_graph(texts)), training=False)
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
-    module = tf.train.Checkpoint(variables=[variable.value for variable in classifier.model.variables])
-    module.predict = predict
+    return predict
+
+
+def _module(name: str, function, variables: Sequence = (), trainable: Sequence = ()):
+    """A TensorFlow object that holds Keras variables, each once, and a function under a name, and nothing of Keras."""
+    import tensorflow as tf
+
+    kept = {"variables": variables, "trainable_variables": trainable}
+    module = tf.train.Checkpoint(**{key: [variable.value for variable in some] for key, some in kept.items()})
+    setattr(module, name, function)
     return module
 
 
 def predict_in_fresh_process(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """Probabilities, float64 (texts, classes), from a new Python process that knows only the export.
 
-    The process imports TensorFlow and tensorflow-text (which bring Keras along), no KerasHub and none of
-    the course's code, and checks that.
-    Raises RuntimeError with what the process printed when it fails.
+    The process imports TensorFlow and tensorflow-text (which bring Keras along), no KerasHub and none of the course's
+    code, and checks that. Raises RuntimeError with what the process printed when it fails.
     """
     command = [sys.executable, "-c", CONSUMER, str(folder)]
     # On the CPU: this process's TensorFlow may hold all of a GPU's memory.
@@ -115,8 +121,10 @@ def size_in_bytes(path: Path) -> int:
 
 # ---- TF-Hub's pair: a preprocess model and an encoder
 
+HUB_NAMES = {"token_ids": "input_word_ids", "segment_ids": "input_type_ids", "padding_mask": "input_mask"}
 
-def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
+
+def write_hub_pair(classifier: models.Classifier, folder: Path) -> Path:
     """Write `folder`/preprocess and `folder`/encoder, SavedModels as TF-Hub's BERTs are, and return the folder.
 
     preprocess: string tensor (texts,) to a dict of int32 (texts, MAX_LENGTH): `input_word_ids`, `input_mask`,
@@ -127,32 +135,40 @@ def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
     check_backend()
     import tensorflow as tf
 
-    layer, backbone = models.preprocessor(classifier), classifier.backbone
-    names = {"token_ids": "input_word_ids", "padding_mask": "input_mask", "segment_ids": "input_type_ids"}
+    preprocess, encode, backbone = _hub_preprocess(classifier), _hub_encode(classifier.backbone), classifier.backbone
+    encoder = _module("__call__", encode, backbone.variables, backbone.trainable_variables)
+    with runtime.replaced_when_complete(folder) as unfinished:
+        tf.saved_model.save(_module("__call__", preprocess), str(unfinished / "preprocess"))
+        tf.saved_model.save(encoder, str(unfinished / "encoder"))
+    return folder
+
+
+def _hub_preprocess(classifier: models.Classifier):
+    """A TensorFlow function from strings to the encoder's inputs."""
+    import tensorflow as tf
+
+    layer = models.make_preprocessor(classifier)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def preprocess(texts):
-        """Strings to the encoder's inputs."""
-        inputs = layer(plain_in_graph(texts))
-        return {names[name]: tf.cast(value, tf.int32) for name, value in inputs.items()}
+        return {HUB_NAMES[name]: tf.cast(value, tf.int32) for name, value in layer(plain_in_graph(texts)).items()}
 
-    @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in names.values()}])
+    return preprocess
+
+
+def _hub_encode(backbone):
+    """A TensorFlow function from the encoder's inputs to its vectors."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in HUB_NAMES.values()}])
     def encode(inputs):
-        """Inputs to vectors."""
-        vectors = backbone({name: inputs[theirs] for name, theirs in names.items()}, training=False)["sequence_output"]
-        mask = tf.cast(inputs["input_mask"][:, :, None], tf.float32)
+        ours = {name: inputs[theirs] for name, theirs in HUB_NAMES.items()}
+        vectors = backbone(ours, training=False)["sequence_output"]
+        mask = tf.cast(ours["padding_mask"][:, :, None], tf.float32)
         mean = tf.reduce_sum(vectors * mask, axis=1) / tf.reduce_sum(mask, axis=1)
         return {"sequence_output": vectors, "pooled_output": mean}
 
-    with runtime.replaced_when_complete(folder) as unfinished:
-        first, second = tf.train.Checkpoint(), tf.train.Checkpoint()
-        first.__call__ = preprocess
-        second.__call__ = encode
-        second.variables = [variable.value for variable in backbone.variables]
-        second.trainable_variables = [variable.value for variable in backbone.trainable_variables]
-        tf.saved_model.save(first, str(unfinished / "preprocess"))
-        tf.saved_model.save(second, str(unfinished / "encoder"))
-    return folder
+    return encode
 
 
 # ---- LiteRT: one file for phones and small machines
@@ -160,21 +176,21 @@ def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
 LITE_KINDS = ("float32", "float16", "int8", "full int8")
 
 
-def lite_file(folder: Path, kind: str) -> Path:
-    """Where a LiteRT model of a kind lies in the folder of `lite`."""
+def lite_path(folder: Path, kind: str) -> Path:
+    """Where a LiteRT model of a kind lies in the folder of `write_lite`."""
     return folder / f"{kind.replace(' ', '_')}.tflite"
 
 
-def lite(
+def write_lite(
     classifier: models.Classifier, folder: Path, samples: Sequence[str], kinds: Sequence[str] = LITE_KINDS
 ) -> Path:
-    """Write a LiteRT file for each kind to `folder`, and `labels`-free: the order of the classes is the model's.
+    """Write a LiteRT file for each kind to `folder`, and return the folder. The files do not name the classes.
 
-    float32, float16 and int8 ("dynamic range": weights in int8, what meets them
-    rounded to int8 on the way, floats between the layers) hold the tokenizer: one plain string
-    in (`models.plain_text` first: LiteRT lacks the regular expressions), `probabilities` and `token_ids` out. "full
-    int8" computes in whole numbers, calibrated on `samples`, and takes token ids. Texts are cut at MAX_LENGTH.
-    Raises RuntimeError on another backend than TensorFlow, ValueError for an unknown kind.
+    "float32", "float16" and "int8" hold the tokenizer. They take one string, cleaned by `models.plain_text`, since
+    LiteRT lacks regular expressions, and give `probabilities` and `token_ids`. In "int8" the weights are int8; the numbers
+    that meet them are rounded to int8 on the way, and between the layers there are floats. "full int8" computes in whole
+    numbers only, calibrated on `samples`; it takes what `_row` makes. Texts are cut at MAX_LENGTH. Raises RuntimeError on
+    another backend than TensorFlow, ValueError for an unknown kind.
     """
     check_backend()
     unknown = set(kinds) - set(LITE_KINDS)
@@ -184,7 +200,7 @@ def lite(
         for kind in kinds:
             converter = _converter(classifier, kind, samples)
             with _quiet():
-                lite_file(unfinished, kind).write_bytes(converter.convert())
+                lite_path(unfinished, kind).write_bytes(converter.convert())
     return folder
 
 
@@ -192,8 +208,7 @@ def _converter(classifier: models.Classifier, kind: str, samples: Sequence[str])
     """TensorFlow's converter, set for a kind of LiteRT file."""
     import tensorflow as tf
 
-    from_ids, from_text = _lite_functions(classifier)
-    function = from_ids if kind == "full int8" else from_text
+    function = (_from_row if kind == "full int8" else _from_text)(classifier)
     module = tf.Module()
     module.kept = [variable.value for variable in classifier.model.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
@@ -214,53 +229,50 @@ def _row(token_ids: np.ndarray) -> dict[str, np.ndarray]:
 
     A real token's share in the mean is 1 / tokens, a filling's 0: in whole numbers the division would fail.
     """
-    row = {
-        "token_ids": np.zeros((1, models.MAX_LENGTH), "int32"),
-        "shares": np.zeros((1, models.MAX_LENGTH), "float32"),
-    }
+    shape = (1, models.MAX_LENGTH)
+    row = {"token_ids": np.zeros(shape, "int32"), "shares": np.zeros(shape, "float32")}
     row["token_ids"][0, : len(token_ids)] = token_ids
     row["shares"][0, : len(token_ids)] = 1 / len(token_ids)
     return row
 
 
-def _lite_functions(classifier: models.Classifier):
-    """Two TensorFlow functions to `probabilities`: from `_row`'s arrays; from one string, with `token_ids` beside."""
+def _from_row(classifier: models.Classifier):
+    """A TensorFlow function from `_row`'s arrays to `probabilities`."""
+    import tensorflow as tf
+
+    kinds = {"token_ids": tf.int32, "shares": tf.float32}
+
+    @tf.function(input_signature=[tf.TensorSpec([1, models.MAX_LENGTH], kind, name) for name, kind in kinds.items()])
+    def from_row(token_ids, shares):
+        mask = tf.cast(token_ids != classifier.tokenizer.pad_token_id, tf.int32)
+        vectors = classifier.backbone(models.inputs_of(token_ids, mask), training=False)["sequence_output"]
+        logits = classifier.model.get_layer("logits")(tf.matmul(shares[:, None, :], vectors)[:, 0])
+        return {"probabilities": tf.nn.softmax(logits)}
+
+    return from_row
+
+
+def _from_text(classifier: models.Classifier):
+    """A TensorFlow function from one string to `probabilities` and `token_ids`."""
     import tensorflow as tf
     import tensorflow_text
 
     tokenizer, length = classifier.tokenizer, models.MAX_LENGTH
-    # KerasHub's own layer does not convert; this one gives the same ids (a test compares them).
+    # KerasHub's own layer does not convert; this one gives the same ids: a test compares them.
     fast = tensorflow_text.FastBertTokenizer(
         tokenizer.get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=tokenizer.lowercase
     )
 
-    def model_inputs(ids):
-        """The model's inputs for ids (1, length)."""
-        mask = tf.cast(ids != tokenizer.pad_token_id, tf.int32)
-        return {"token_ids": ids, "segment_ids": tf.zeros_like(ids), "padding_mask": mask}
-
-    row = [
-        tf.TensorSpec([1, length], tf.int32, name="token_ids"),
-        tf.TensorSpec([1, length], tf.float32, name="shares"),
-    ]
-
-    @tf.function(input_signature=row)
-    def from_ids(token_ids, shares):
-        """Without the tokenizer."""
-        vectors = classifier.backbone(model_inputs(token_ids), training=False)["sequence_output"]
-        logits = classifier.model.get_layer("logits")(tf.matmul(shares[:, None, :], vectors)[:, 0])
-        return {"probabilities": tf.nn.softmax(logits)}
-
     @tf.function(input_signature=[tf.TensorSpec([1], tf.string, name="texts")])
     def from_text(texts):
-        """With it."""
         pieces = fast.tokenize(texts).values[: length - 2]  # one text: no ragged operations, LiteRT lacks them
         ids = tf.concat([[tokenizer.cls_token_id], pieces, [tokenizer.sep_token_id]], axis=0)
         ids = tf.pad(ids, [[0, length - tf.shape(ids)[0]]], constant_values=tokenizer.pad_token_id)
         ids = tf.reshape(ids, [1, length])
-        return {"probabilities": tf.nn.softmax(classifier.model(model_inputs(ids), training=False)), "token_ids": ids}
+        inputs = models.inputs_of(ids, tf.cast(ids != tokenizer.pad_token_id, tf.int32))
+        return {"probabilities": tf.nn.softmax(classifier.model(inputs, training=False)), "token_ids": ids}
 
-    return from_ids, from_text
+    return from_text
 
 
 class LiteModel:
@@ -269,7 +281,7 @@ class LiteModel:
     def __init__(self, path: Path, tokenizer=None, threads: int = 2):
         """`tokenizer`: for "full int8", which has none inside. Raises FileNotFoundError when there is no file."""
         if not path.is_file():
-            raise FileNotFoundError(f"There is no LiteRT file {path}. `export.lite` makes it.")
+            raise FileNotFoundError(f"There is no LiteRT file {path}. `export.write_lite` makes it.")
         import tensorflow_text
         from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
 
@@ -307,24 +319,23 @@ class LiteModel:
 # ---- ONNX: a file for many runtimes
 
 
-def onnx(classifier: models.Classifier, folder: Path) -> Path:
-    """Write model.onnx (float32), model-int8.onnx (matrices in int8, the vocabulary's vectors not) and tokenizer.json to `folder`.
+def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
+    """Write model.onnx, model-int8.onnx and tokenizer.json to `folder`, and return the folder.
 
-    The models take int32 `token_ids`, `segment_ids`, `padding_mask` (texts, length), and give logits. tokenizer.json is for
-    the `tokenizers` package, so that a consumer needs no Keras: see `OnnxModel`.
+    The models take what `models.inputs_of` makes and give logits. In model-int8.onnx the matrices are int8, the vocabulary's
+    vectors float32. tokenizer.json is for the `tokenizers` package, so that a consumer needs no Keras: see `OnnxModel`.
     Raises RuntimeError on another backend than TensorFlow.
     """
     check_backend()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    names = ("token_ids", "segment_ids", "padding_mask")
-    signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in names}]
+    signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in HUB_NAMES}]
     with runtime.replaced_when_complete(folder) as unfinished, _quiet():
         path = unfinished / "model.onnx"
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
         gc.collect()  # its leavings are many times as large as the model
         quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
-        tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+        tokenizer = models.make_reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
         tokenizer.save(str(unfinished / "tokenizer.json"))
     return folder
 
@@ -340,7 +351,7 @@ class OnnxModel:
         path = folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
         for needed in (path, folder / "tokenizer.json"):
             if not needed.is_file():
-                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.onnx` makes it.")
+                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.write_onnx` makes it.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -352,7 +363,7 @@ class OnnxModel:
         encodings = self.tokenizer.encode_batch(list(texts))
         ids = np.array([encoding.ids for encoding in encodings], dtype="int32")
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype="int32")
-        return {"token_ids": ids, "padding_mask": mask, "segment_ids": np.zeros_like(ids)}
+        return models.inputs_of(ids, mask)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         return softmax(self.session.run(None, self.feed(texts))[0], axis=1)
@@ -394,48 +405,3 @@ def compare(
             "same answer": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def scores_table(scores: pd.DataFrame) -> str:
-    """The table of `evaluation.compare` as Markdown, in %."""
-    lines = ["| model | accuracy (%) | 95 % interval | macro F1 (%) |", "|---|---|---|---|"]
-    for name, row in scores.iterrows():
-        accuracy, low, high, f1 = (f"{100 * row[key]:.1f}" for key in ("accuracy", "low", "high", "f1"))
-        lines.append(f"| {name} | {accuracy} | {low} to {high} | {f1} |")
-    return "\n".join(lines)
-
-
-def model_card(
-    folder: Path, facts: dict, scores: pd.DataFrame, exports: pd.DataFrame, label_names: Sequence[str]
-) -> str:
-    """Write README.md to an export's folder, every number of it measured, and return its text.
-
-    `facts`: name -> value (data, recipe ...). `scores`: on the test texts, of `evaluation.compare`; `exports`: of
-    `compare`. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
-    """
-    versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
-    shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
-    text = f"""# A text classifier: {", ".join(label_names)}
-
-## What it is
-{chr(10).join(f"- {name}: {value}" for name, value in facts.items())}
-
-## How good it is, on the test texts
-{scores_table(scores)}
-
-## Exports, on this machine
-```
-{shown}
-```
-
-## Limits
-English texts like those that it learnt from. Texts are cut at {models.MAX_LENGTH} tokens. Probabilities are too sure
-unless they are scaled (lesson 06). Not to be used to judge people.
-
-## Made with
-{versions}
-"""
-    unfinished = folder / "README.md.unfinished"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(folder / "README.md")
-    return text

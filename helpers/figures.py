@@ -1,13 +1,26 @@
 """Figures of all lessons in one style: titles, labelled axes, colours that colour-blind readers can tell apart."""
 
 import io
+import itertools
 import textwrap
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-# Okabe and Ito (2008), "Color Universal Design"; black text reads well on all three.
-BLUE, ORANGE, GREEN = "#56B4E9", "#E69F00", "#009E73"
+# Okabe and Ito (2008), "Color Universal Design"; black text reads well on the first three.
+BLUE, ORANGE, GREEN, PURPLE, RED = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
+COLOURS, MARKERS, LINES = (BLUE, ORANGE, GREEN, PURPLE, RED), "os^Dv*X", ("-", "--", ":", "-.")
+
+
+def give_styles(things: dict) -> Iterator[tuple]:
+    """(name, thing, colour, marker, line style) of each: any number of things, the first twenty in styles of their own.
+
+    There are five colours, seven markers and four styles of lines. These numbers have no common factor, so a pair of
+    them does not come again before all pairs have been used.
+    """
+    styles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(LINES), strict=False)
+    return ((name, thing, *style) for (name, thing), style in zip(things.items(), styles, strict=False))
 
 
 def new(title: str, x_label: str, y_label: str, width: float = 7.0, height: float = 3.6):
@@ -137,13 +150,12 @@ REVIEW_WAYS = {"accuracy": "full fine-tuning", "frozen": "frozen features", "bag
 def by_labels(
     points: pd.DataFrame, ways: dict[str, str] = REVIEW_WAYS, x="number of labelled reviews", split="validation"
 ):
-    """Accuracy by number of labels: a line through the means and a dot a seed, for up to four ways to learn.
+    """Accuracy by number of labels: a line through the means and a dot a seed, for each way to learn.
 
     `ways` maps a column of accuracies to its name; the column `labels` holds the numbers.
     """
     figure, axes = new("How many labels?", x, f"accuracy on {split} (%)")
-    styles = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "x"))
-    for (column, name), (colour, marker) in zip(ways.items(), styles, strict=False):
+    for column, name, colour, marker, _ in give_styles(ways):
         axes.scatter(points["labels"], 100 * points[column], color=colour, marker=marker, s=12)
         means = 100 * points.groupby("labels")[column].mean()
         axes.plot(means.index, means, color=colour, marker=marker, label=name)
@@ -165,7 +177,7 @@ def rankings(found: dict[str, dict]):
     left, right = figure.subplots(1, 2)
     left.set(title="ROC", xlabel="false-positive rate", ylabel="true-positive rate")
     right.set(title="Precision and recall", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-    for (name, curve), colour, line in zip(found.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), strict=False):
+    for name, curve, colour, _, line in give_styles(found):
         left.plot(curve["false_positive_rate"], curve["true_positive_rate"], line, color=colour, label=name)
         right.plot(curve["recall"], curve["precision"], line, color=colour, label=name)
     left.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
@@ -179,7 +191,7 @@ def reliability(tables: dict[str, pd.DataFrame]):
     """Accuracy by confidence, a line for each table of `evaluation.reliability`; honest probabilities lie on the diagonal."""
     figure, axes = new("Does confidence mean anything?", "confidence (%)", "accuracy (%)", width=4.6, height=4.0)
     axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8)
-    for (name, table), colour, marker in zip(tables.items(), (ORANGE, BLUE), "so", strict=False):
+    for name, table, colour, marker, _ in give_styles(tables):
         axes.plot(100 * table["confidence"], 100 * table["accuracy"], marker=marker, color=colour, label=name)
     lowest = min(100 * table[["confidence", "accuracy"]].min().min() for table in tables.values())
     low = min(50, lowest - 2)  # with many classes, confidence can be far below one half
@@ -252,8 +264,8 @@ def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, 
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     for axes, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
         axes.plot(rows["steps"], rows["validation_loss"], marker="o", color=BLUE, label="model")
-        for (baseline, loss), style in zip(baselines[name].items(), ("--", ":"), strict=False):
-            axes.axhline(loss, color="black", linestyle=style, label=baseline)
+        for (baseline, loss), line in zip(baselines[name].items(), itertools.cycle(("--", ":", "-.")), strict=False):
+            axes.axhline(loss, color="black", linestyle=line, label=baseline)
         axes.set(title=name, xlabel="training steps", ylabel="held-out loss (nats a target)")
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5))

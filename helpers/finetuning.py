@@ -66,7 +66,7 @@ def pad(token_ids: Sequence[np.ndarray], pad_id: int = 0) -> dict[str, np.ndarra
     for row, tokens in enumerate(token_ids):
         ids[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
-    return {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": mask}
+    return models.inputs_of(ids, mask)
 
 
 class LengthGroupedBatches(keras.utils.PyDataset):
@@ -411,7 +411,7 @@ def fine_tuned(
     that was stopped goes on from its checkpoint.
     """
     num_classes = num_classes or int(train["label"].max()) + 1
-    classifier = models.classifier(source, num_classes, seed=recipe.seed)
+    classifier = models.make_classifier(source, num_classes, seed=recipe.seed)
     inputs = {"recipe": asdict(recipe), "source": str(source), "num_classes": num_classes}
     inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
     sources = [Path(models.__file__), Path(__file__)]

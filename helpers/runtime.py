@@ -66,11 +66,15 @@ def version_of(package: str) -> str | None:
         return None
 
 
+MINILM = "all-MiniLM-L6-v2"  # BERT's architecture and vocabulary, 6 layers, 384 wide, 22.7 M parameters
+MAX_LENGTH = 128  # tokens a text, [CLS] and [SEP] included: the same in training and in every export
+
+
 @dataclass(frozen=True)
 class Profile:
     """What a lesson runs with, unless its parameters cell says otherwise.
 
-    `source` and `backbone` are what `data.prepare_splits` and `models.classifier` take.
+    `source` and `backbone` are what `data.prepare_splits` and `models.make_classifier` take.
     """
 
     name: str
@@ -81,7 +85,7 @@ class Profile:
 
 
 PROFILES = {
-    "small": Profile("small", "reviews", "all-MiniLM-L6-v2", batch_size=16, learning_rate=1e-4),
+    "small": Profile("small", "reviews", MINILM, batch_size=16, learning_rate=1e-4),
     # Batch and rate are among those of Devlin et al. (2019, A.3) for BERT-base.
     "full": Profile("full", "glue/sst2", "bert_base_en_uncased", batch_size=32, learning_rate=3e-5),
 }
@@ -287,7 +291,10 @@ def dtype_policy(chip: Chip) -> str:
 
 
 def keep_all_digits(backend: str, wanted: bool) -> None:
-    """Whether an accelerator multiplies float32 matrices as such; by default it rounds them first (to TF32, or bfloat16)."""
+    """Make an accelerator multiply float32 matrices with all their digits, if `wanted`.
+
+    Otherwise it does what it does by default: it rounds them first, to TF32 or bfloat16, which is faster.
+    """
     if backend == "jax":
         import jax
 

@@ -49,7 +49,7 @@ def tiny_model(vocabulary_size: int, seed: int = 42) -> keras.Model:
     """
     keras.utils.set_random_seed(seed)
     backbone = keras_hub.models.BertBackbone(vocabulary_size, 2, 2, 64, 128, dropout=0.0, max_sequence_length=LENGTH)
-    return models.with_head(backbone, None, num_classes=2, dropout=0.0).model
+    return models.add_head(backbone, None, num_classes=2, dropout=0.0).model
 
 
 def of_one_length(token_ids: Sequence[np.ndarray]) -> np.ndarray:
@@ -58,12 +58,6 @@ def of_one_length(token_ids: Sequence[np.ndarray]) -> np.ndarray:
     for row, ids in zip(rows, token_ids, strict=True):
         row[: len(ids)] = ids[:LENGTH]
     return rows
-
-
-def inputs_of(token_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """The model's inputs of ids filled up with 0: three int32 arrays of the same shape (texts, length)."""
-    ids = np.asarray(token_ids, dtype="int32")
-    return {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": (ids != 0).astype("int32")}
 
 
 def compiled(function: Callable, by_xla: bool = True) -> Callable:
@@ -106,7 +100,7 @@ def write_shards(token_ids: Sequence[np.ndarray], labels: Sequence[int], folder:
 def read_shards(paths: Sequence[Path], batch_size: int, at_once: int = 4, open_file: Callable | None = None):
     """A tf.data.Dataset of (inputs, labels) batches out of TFRecord files, `at_once` files being read side by side.
 
-    Inputs as in `inputs_of`, filled up to LENGTH; the last batch may be smaller. `open_file` maps a path to a dataset of
+    Inputs as in `models.inputs_of`, filled up to LENGTH; the last batch may be smaller. `open_file` maps a path to a dataset of
     records (default: TFRecordDataset). Each file read gets a thread of its own: by default tf.data has one a core, and
     most of a read is waiting. Needs TensorFlow.
     """
@@ -117,8 +111,7 @@ def read_shards(paths: Sequence[Path], batch_size: int, at_once: int = 4, open_f
         fields = {"token_ids": tf.io.RaggedFeature(tf.int64), "label": tf.io.FixedLenFeature([], tf.int64)}
         examples = tf.io.parse_example(records, fields)
         ids = tf.cast(examples["token_ids"].to_tensor(shape=(None, LENGTH)), tf.int32)
-        mask = tf.cast(ids != 0, tf.int32)
-        return {"token_ids": ids, "segment_ids": tf.zeros_like(ids), "padding_mask": mask}, examples["label"]
+        return models.inputs_of(ids, tf.cast(ids != 0, tf.int32)), examples["label"]
 
     files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     parallel = {"cycle_length": at_once, "num_parallel_calls": at_once if at_once > 1 else None}
@@ -216,7 +209,7 @@ def train(folder: Path, name: str, scope) -> None:
         model, optimizer = model_and_optimizer(token_ids, recipe)
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         options = {"batch_size": recipe.batch_size, "epochs": recipe.epochs, "shuffle": False, "verbose": 0}
-        fitted = model.fit(inputs_of(token_ids), labels, callbacks=[Report(name)], **options)
+        fitted = model.fit(models.inputs_of(token_ids), labels, callbacks=[Report(name)], **options)
         facts = {"losses": fitted.history["loss"]} | placement(model, recipe.batch_size)
         finetuning.save_arrays(folder / f"{name}.npz", finetuning.values_of(model.trainable_variables), facts)
 
@@ -271,7 +264,7 @@ def train_worker(folder: Path) -> None:
     losses = []
     for epoch in range(recipe.epochs):
         starts = range(index * share, len(token_ids), recipe.batch_size)
-        parts = [(inputs_of(token_ids[i : i + share]), labels[i : i + share]) for i in starts]
+        parts = [(models.inputs_of(token_ids[i : i + share]), labels[i : i + share]) for i in starts]
         losses.append(float(np.mean([step(*part).numpy() for part in parts])))
         print(f"worker {index} of {number}, epoch {epoch + 1}: loss {losses[-1]:.4f}", flush=True)
     if index == 0:

@@ -35,10 +35,15 @@ def make_tiny_classifier(num_classes=2, seed=0):
     keras.utils.set_random_seed(seed)
     vocabulary = SPECIAL + WORDS
     backbone = keras_hub.models.BertBackbone(
-        len(vocabulary), num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=128
+        len(vocabulary),
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        max_sequence_length=models.MAX_LENGTH,
     )
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
-    return models.with_head(backbone, tokenizer, num_classes)
+    return models.add_head(backbone, tokenizer, num_classes)
 
 
 def make_tiny_reviews(number=96, seed=0):
@@ -58,7 +63,7 @@ def tiny_classifier():
 @pytest.fixture(scope="session")
 def minilm():
     """The classifier on the real pre-trained weights, its head untrained."""
-    return models.classifier()
+    return models.make_classifier()
 
 
 @pytest.fixture

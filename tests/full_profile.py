@@ -20,7 +20,7 @@ def make(folder: str) -> None:
         30_522, num_layers=12, num_heads=12, hidden_dim=768, intermediate_dim=3072, max_sequence_length=512
     )
     backbone.save_to_preset(folder)
-    models.tokenizer().save_to_preset(folder)
+    models.load_tokenizer().save_to_preset(folder)
 
 
 def train(folder: str) -> None:
@@ -31,7 +31,7 @@ def train(folder: str) -> None:
     with tfds.testing.mock_data(num_examples=20):
         splits, label_names = data.prepare_splits(course.source)
     recipe = finetuning.Recipe(epochs=1, batch_size=4, learning_rate=course.profile.learning_rate)
-    before = finetuning.values_of(models.classifier(folder).model.trainable_variables)
+    before = finetuning.values_of(models.make_classifier(folder).model.trainable_variables)
     classifier, history = finetuning.fine_tuned(splits["train"][:8], splits["validation"][:4], recipe, source=folder)
     after = finetuning.values_of(classifier.model.trainable_variables)
     moved = [float(np.abs(one - other).max()) for one, other in zip(before, after, strict=True)]

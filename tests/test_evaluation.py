@@ -45,14 +45,53 @@ def test_what_does_not_fit_is_refused(probabilities):
         evaluation.scores(np.array([0, 1]), probabilities)
 
 
-def test_bootstrap_interval_is_that_of_the_binomial():
-    random = np.random.default_rng(1)
-    right = random.random(1000) < 0.8
-    probabilities = np.where(right[:, None], [[1.0, 0.0]], [[0.0, 1.0]])
-    low, high = evaluation.bootstrap_interval(np.zeros(1000, int), probabilities)
-    half = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 1000)
-    assert low == pytest.approx(right.mean() - half, abs=0.004)
-    assert high == pytest.approx(right.mean() + half, abs=0.004)
+def answers(right, texts):
+    """Labels and probabilities of a model that is right on the first `right` of so many texts."""
+    return np.zeros(texts, int), np.eye(2)[(np.arange(texts) >= right).astype(int)]
+
+
+def test_intervals_of_many_texts_are_those_of_the_normal_distribution():
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 1000)
+    for low, high in (
+        evaluation.accuracy_interval(*answers(800, 1000)),
+        evaluation.bootstrap_interval(*answers(800, 1000), metric=evaluation.accuracy),
+    ):
+        assert low == pytest.approx(0.8 - half, abs=0.004) and high == pytest.approx(0.8 + half, abs=0.004)
+
+
+def test_wilsons_interval_by_hand():
+    z, n, share = 1.959964, 10, 0.9
+    middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    expected = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    assert evaluation.accuracy_interval(*answers(9, 10)) == pytest.approx(expected, abs=1e-6)
+    assert evaluation.accuracy_interval(*answers(4, 4)) == (pytest.approx(4 / (4 + z**2), abs=1e-6), 1)
+
+
+def test_intervals_of_small_slices_hold_the_truth_as_often_as_they_say():
+    drawn = np.random.default_rng(0).binomial(20, 0.95, size=2000)  # right answers in slices of 20 texts
+
+    def coverage(interval):
+        ends = {right: interval(*answers(right, 20)) for right in np.unique(drawn)}
+        return np.mean([ends[right][0] <= 0.95 <= ends[right][1] for right in drawn])
+
+    assert coverage(evaluation.accuracy_interval) > 0.9
+    assert coverage(lambda *some: evaluation.bootstrap_interval(*some, metric=evaluation.accuracy)) < 0.7
+
+
+def test_bootstrap_interval_of_f1_against_draws_by_hand(three_classes):
+    labels, probabilities = three_classes
+    random, predicted = np.random.default_rng(5), probabilities.argmax(axis=1)
+    draws = [random.integers(200, size=200) for _ in range(300)]
+    values = [metrics.f1_score(labels[rows], predicted[rows], average="macro") for rows in draws]
+    expected = np.percentile(values, [2.5, 97.5])
+    assert evaluation.bootstrap_interval(labels, probabilities) == pytest.approx(expected, abs=0.02)
+    with pytest.raises(ValueError, match="two or more"):
+        evaluation.bootstrap_interval(labels[:1], probabilities[:1])
+
+
+def test_macro_f1_is_that_of_the_scores(three_classes):
+    assert evaluation.macro_f1(*three_classes) == pytest.approx(evaluation.scores(*three_classes)["f1"], abs=1e-12)
+    assert evaluation.macro_f1(np.array([0, 0]), np.eye(2)[[0, 0]]) == 0.5  # the absent class counts as 0
 
 
 def test_bootstrap_interval_repeats_with_its_seed(three_classes):
@@ -69,7 +108,10 @@ def test_compare_has_a_row_for_each_model(three_classes):
     labels, probabilities = three_classes
     perfect = np.eye(3)[labels]
     table = evaluation.compare(labels, {"random": probabilities, "perfect": perfect})
-    assert table.loc["perfect", ["accuracy", "low", "high"]].tolist() == [1, 1, 1]
+    for name, values in {"random": probabilities, "perfect": perfect}.items():
+        ends = evaluation.accuracy_interval(labels, values)
+        assert tuple(table.loc[name, ["accuracy", "low", "high"]]) == (evaluation.accuracy(labels, values), *ends)
+    assert 0.97 < table.loc["perfect", "low"] < table.loc["perfect", "high"] == 1
     assert table.loc["random", "low"] < table.loc["random", "accuracy"] < table.loc["random", "high"]
 
 
@@ -79,12 +121,15 @@ def test_by_slice_splits_by_the_column():
     table = evaluation.by_slice(frame, probabilities, "style")
     assert table["accuracy"].to_dict() == {"implied": 0.5, "plain": 1.0}
     assert table["texts"].to_dict() == {"implied": 2, "plain": 2}
+    assert tuple(table.loc["plain", ["low", "high"]]) == evaluation.accuracy_interval(*answers(2, 2))
 
 
 def test_confusion_has_true_classes_in_rows(three_classes):
     labels, probabilities = three_classes
     expected = metrics.confusion_matrix(labels, probabilities.argmax(axis=1))
     assert evaluation.confusion(labels, probabilities).tolist() == expected.tolist()
+    few = evaluation.confusion(np.array([0, 0, 2]), np.eye(3)[[0, 2, 2]])  # class 1 is neither there nor found
+    assert few.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
 
 
 def test_worst_errors_are_wrong_and_sorted_by_confidence():
@@ -225,12 +270,6 @@ def test_best_threshold_moves_away_from_the_dear_error():
         assert evaluation.best_threshold(np.array([0, 1]), np.array([end - 0.005, end + 0.005]), 1, 1) == end
 
 
-def test_operations_by_hand():
-    # One layer, width 2, inner width 3, 5 tokens: matrices 4*2*2 + 2*2*3 = 28 multiply-adds a token, attention 2*5*2 = 20.
-    assert evaluation.operations(1, 2, 3, 5) == 2 * 5 * (28 + 20)
-    assert evaluation.operations(6, 2, 3, 5) == 6 * evaluation.operations(1, 2, 3, 5)
-
-
 def test_latency_is_the_median_a_text_without_the_first_batch(monkeypatch):
     clock = iter([0, 100, 200, 202, 300, 304, 400, 430])  # seconds: begin and end of four batches
     monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
@@ -248,6 +287,23 @@ def test_length_slices_are_quarters_named_by_their_words():
     assert named[0] == "01-03 words" and named[11] == "10-12 words"
 
 
+def test_length_slices_sort_as_numbers_do():
+    texts = pd.Series(["word " * number for number in (154, 105, 104, 55, 54, 4, 3, 1)], index=range(8, 0, -1))
+    named = evaluation.length_slice(texts)
+    assert named.to_dict() == {
+        8: "105-154 words", 7: "105-154 words", 6: "055-104 words", 5: "055-104 words", 4: "004-054 words",
+        3: "004-054 words", 2: "001-003 words", 1: "001-003 words",
+    }  # fmt: skip
+    table = evaluation.by_slice(pd.DataFrame({"label": 0, "words": named}), np.eye(2)[[0] * 8], "words")
+    assert table.index.tolist() == ["001-003 words", "004-054 words", "055-104 words", "105-154 words"]
+
+
+def test_texts_of_one_length_are_one_slice():
+    assert set(evaluation.length_slice(pd.Series(["two words"] * 9))) == {"2-2 words"}
+    mostly = evaluation.length_slice(pd.Series(["one"] * 9 + ["and three more"]))
+    assert mostly.value_counts().to_dict() == {"1-1 words": 9, "3-3 words": 1}
+
+
 def test_scores_are_saved_for_the_table(tmp_path, three_classes):
     labels, probabilities = three_classes
     table = evaluation.compare(labels, {"random": probabilities})
@@ -257,3 +313,15 @@ def test_scores_are_saved_for_the_table(tmp_path, three_classes):
     name, shown, *_, last = text.splitlines()[-1].split()
     assert (name, shown, last) == ("random", accuracy, f1)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.txt"]
+
+
+def test_the_card_says_what_was_measured(tmp_path):
+    table = pd.DataFrame(
+        {"MB": [91.04], "ms a text": [3.14], "largest difference": [0.0], "same answer": [1.0]}, ["file"]
+    )
+    scores = pd.DataFrame({"accuracy": [0.8304], "low": [0.81], "high": [0.85], "f1": [0.829]}, ["mine"])
+    card = evaluation.write_card(tmp_path, {"training texts": "2,409"}, scores, table, ("bad", "good"))
+    assert card == (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "# A text classifier: bad, good" in card and "- training texts: 2,409" in card
+    assert "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card and " 91.0 " in card and "keras 3." in card
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]

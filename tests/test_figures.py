@@ -185,10 +185,40 @@ def test_reliability_draws_percent_beside_the_diagonal():
     assert axes.lines[0].get_xydata().tolist() == [[0, 0], [100, 100]]
     assert np.allclose(axes.lines[1].get_xydata(), [[65, 100], [93, 200 / 3]])
     assert np.allclose(axes.lines[2].get_xydata(), [[32.5, 50], [46.5, 100 / 3]])
-    assert [line.get_marker() for line in axes.lines[1:]] == ["s", "o"]
+    assert [line.get_marker() for line in axes.lines[1:]] == ["o", "s"]
     assert np.allclose(axes.get_xlim(), (30.5, 101)) and axes.get_xlim() == axes.get_ylim()
     assert figures.reliability({"high": table}).axes[0].get_xlim() == (50, 101)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["as trained", "scaled"]
+
+
+MANY = list("abcdefghijkl")
+
+
+def looks(lines):
+    """Colour, marker and style of lines."""
+    return {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
+
+
+def test_a_dozen_models_are_all_drawn_and_told_apart():
+    table = pd.DataFrame({"confidence": [0.65, 0.93], "accuracy": [0.6, 0.9]})
+    frame = pd.DataFrame({"labels": [50, 800]} | {name: [0.5, 0.6] for name in MANY})
+    left, right = figures.rankings({name: curve([0.1, 0.6, 0.5, 0.9]) for name in MANY}).axes
+    by_confidence = figures.reliability({name: table for name in MANY}).axes[0]
+    by_labels = figures.by_labels(frame, {name: name for name in MANY}).axes[0]
+    lines = {
+        "left": left.lines[:-1],
+        "right": right.lines,
+        "confidence": by_confidence.lines[1:],
+        "labels": by_labels.lines,
+    }
+    for where, drawn in lines.items():
+        assert [line.get_label() for line in drawn] == MANY and len(looks(drawn)) == 12, where
+
+
+def test_loss_curves_draws_every_baseline():
+    losses = dict(zip(MANY, range(12), strict=True))
+    axes = figures.loss_curves({"masked": CURVE}, {"masked": losses}).axes[0]
+    assert {line.get_label(): line.get_ydata()[0] for line in axes.lines[1:]} == losses
 
 
 def test_costs_draws_the_chosen_threshold():

@@ -1,7 +1,6 @@
 """Weights that arrive whole or not at all; a tokenizer equal to the reference; sources of models."""
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -263,6 +262,16 @@ def test_what_is_not_a_text_is_refused(minilm):
 # ---- the models
 
 
+def test_inputs_of_ids():
+    ids = np.array([[7, 8, 0], [9, 0, 3]], dtype="int32")
+    given = models.inputs_of(ids, np.array([[1, 1, 1], [1, 0, 0]], dtype="int32"))
+    assert list(given) == ["token_ids", "segment_ids", "padding_mask"]
+    assert given["token_ids"] is ids and given["segment_ids"].tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert given["padding_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert models.inputs_of(ids)["padding_mask"].tolist() == [[1, 1, 0], [1, 0, 1]]  # every id but [PAD]
+    assert {array.dtype.name for array in models.inputs_of(ids.astype("int64")).values()} == {"int32"}
+
+
 def test_minilm_has_its_published_size(minilm):
     assert minilm.num_classes == 2
     assert models.parameter_count(minilm.backbone) == 22_713_216
@@ -288,7 +297,7 @@ def test_the_head_sees_the_mean_of_the_real_tokens_alone(minilm):
 
 
 def test_the_same_seed_gives_the_same_head(minilm):
-    same, other = models.classifier(seed=42), models.classifier(seed=43)
+    same, other = models.make_classifier(seed=42), models.make_classifier(seed=43)
 
     def head(c):
         return keras.ops.convert_to_numpy(c.model.get_layer("logits").kernel)
@@ -298,7 +307,7 @@ def test_the_same_seed_gives_the_same_head(minilm):
 
 def test_a_folder_in_hugging_face_format(tmp_path, minilm):
     shutil.copytree(models.minilm_folder(), tmp_path / "mine")
-    loaded = models.classifier(tmp_path / "mine", num_classes=4)
+    loaded = models.make_classifier(tmp_path / "mine", num_classes=4)
     assert loaded.num_classes == 4 and loaded.tokenizer.strip_accents
     assert loaded.tokenizer.vocabulary_size() == minilm.tokenizer.vocabulary_size()
 
@@ -306,7 +315,7 @@ def test_a_folder_in_hugging_face_format(tmp_path, minilm):
 def test_a_folder_in_keras_hub_format(tmp_path, tiny_classifier):
     tiny_classifier.backbone.save_to_preset(str(tmp_path / "preset"))
     tiny_classifier.tokenizer.save_to_preset(str(tmp_path / "preset"))
-    loaded = models.classifier(tmp_path / "preset", num_classes=3)
+    loaded = models.make_classifier(tmp_path / "preset", num_classes=3)
     backbones = [c.backbone.get_layer("token_embedding").embeddings for c in (loaded, tiny_classifier)]
     assert np.array_equal(*map(keras.ops.convert_to_numpy, backbones))
     assert loaded.num_classes == 3
@@ -326,7 +335,7 @@ def test_an_hf_handle_is_read_through_the_hub(monkeypatch):
         return str(path)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", from_folder)
-    loaded = models.classifier("hf://sentence-transformers/all-MiniLM-L6-v2")
+    loaded = models.make_classifier("hf://sentence-transformers/all-MiniLM-L6-v2")
     assert set(asked) == {"sentence-transformers/all-MiniLM-L6-v2"}
     assert models.parameter_count(loaded.backbone) == 22_713_216
 
@@ -342,19 +351,19 @@ def test_a_source_out_of_reach_gets_a_remedy(monkeypatch, tmp_path):
 
     monkeypatch.setattr(keras_hub.models.BertTokenizer, "from_preset", unreachable)
     with pytest.raises(models.WeightsError, match="It needs a network.*Without a network, use 'all-MiniLM-L6-v2'"):
-        models.tokenizer("bert_base_en_uncased")
+        models.load_tokenizer("bert_base_en_uncased")
     with pytest.raises(FileNotFoundError, match="There is no folder './nowhere'"):
-        models.tokenizer("./nowhere")
+        models.load_tokenizer("./nowhere")
     monkeypatch.undo()
     with pytest.raises(models.WeightsError, match="Is it a BERT"):
-        models.tokenizer(tmp_path)
+        models.load_tokenizer(tmp_path)
 
 
 # ---- unknown words
 
 
 def test_the_share_of_unknown_tokens():
-    tokenizer = models.tokenizer()
+    tokenizer = models.load_tokenizer()
     assert models.unknown_share(tokenizer, ["The room was clean."]) == 0
     assert models.unknown_share(tokenizer, ["屏 room"]) == 0.5
     assert models.unknown_share(tokenizer, ["屏", "the room was"]) == 0.25
@@ -363,7 +372,7 @@ def test_the_share_of_unknown_tokens():
 
 
 def test_unknown_words_are_named_with_a_remedy(capsys):
-    tokenizer = models.tokenizer()
+    tokenizer = models.load_tokenizer()
     warning = models.warn_if_unknown(tokenizer, ["屏 room", "room 幕"])
     assert warning.startswith("Careful: 50% of the tokens are [UNK].") and capsys.readouterr().out == warning + "\n"
     for preset in ("bert_base_zh", "bert_base_multi"):
@@ -371,153 +380,3 @@ def test_unknown_words_are_named_with_a_remedy(capsys):
     assert models.warn_if_unknown(tokenizer, ["屏 room"], threshold=0.5) == "" == capsys.readouterr().out
     assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 20]) == ""  # 1 in 21
     assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 18])  # 1 in 19
-
-
-# ---- parameters
-
-
-@pytest.mark.parametrize("layers, width, feed_forward, segments", [(1, 8, 24, 2), (3, 12, 20, 4)])
-def test_encoder_parameters_are_those_of_keras(layers, width, feed_forward, segments):
-    bert = keras_hub.models.BertBackbone(
-        30, layers, 2, width, feed_forward, max_sequence_length=9, num_segments=segments
-    )
-    assert models.encoder_parameters(30, 9, width, layers, feed_forward, segments) == bert.count_params()
-
-
-def test_encoder_parameters_without_segments_and_pooler_are_distilberts():
-    distilled = keras_hub.models.DistilBertBackbone(30, 2, 2, 8, 24, max_sequence_length=9)
-    assert models.encoder_parameters(30, 9, 8, 2, 24, segments=0, pooler=False) == distilled.count_params()
-
-
-@pytest.mark.parametrize("layers, width, feed_forward", [(1, 8, 24), (3, 12, 20)])
-def test_decoder_parameters_are_those_of_keras(layers, width, feed_forward):
-    gpt = keras_hub.models.GPT2Backbone(30, layers, 2, width, feed_forward, max_sequence_length=9)
-    assert models.decoder_parameters(30, 9, width, layers, feed_forward) == gpt.count_params()
-
-
-@pytest.mark.parametrize("image, patch, channels, layers", [(8, 2, 1, 1), (12, 4, 3, 2)])
-def test_vision_parameters_are_those_of_keras(image, patch, channels, layers):
-    vit = keras_hub.models.ViTBackbone((image, image, channels), patch, layers, 2, 8, 24)
-    assert models.vision_parameters(image, patch, channels, 8, layers, 24) == vit.count_params()
-
-
-def test_patches_must_fill_the_image():
-    with pytest.raises(ValueError, match="Patches of 3 pixels do not fill a side of 8"):
-        models.vision_parameters(8, 3, 1, 8, 1, 24)
-
-
-def test_minilm_has_the_numbers_of_the_formula():
-    backbone = models.classifier().backbone
-    assert models.encoder_parameters(30522, 512, 384, 6, 1536) == backbone.count_params() == 22_713_216
-
-
-# ---- masks
-
-
-def test_attention_masks():
-    assert models.attention_mask("encoder", [1, 1, 0]).tolist() == [[True, True, False]] * 3
-    assert models.attention_mask("decoder", [1, 1, 0]).tolist() == [
-        [True, False, False],
-        [True, True, False],
-        [True, True, False],
-    ]
-    assert models.attention_mask("vision", [1, 1]).all()
-    assert models.attention_mask("decoder", [1, 1]).dtype == bool
-    with pytest.raises(ValueError, match="'rnn'; there are encoder, decoder, vision"):
-        models.attention_mask("rnn", [1])
-
-
-def test_influence_says_which_change_moves_which_output():
-    def vectors_of(inputs):  # output 0 is input 0; output 1 is the sum of both, and two constants in each vector
-        outputs = np.stack([inputs[:, 0], inputs.sum(axis=1)], axis=1)
-        return np.stack([outputs, 0 * outputs, 0 * outputs + 7], axis=2)
-
-    found = models.influence(vectors_of, np.array([1.0, 2.0]), np.array([[1.5, 2.0], [1.0, -1.0]]))
-    assert found.tolist() == [[0.5, 0.0], [0.5, 3.0]]
-
-
-@pytest.mark.parametrize("family", ["encoder", "decoder"])
-def test_kerashubs_models_obey_the_masks(family):
-    size = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32, "max_sequence_length": 8}
-    cls = {"encoder": keras_hub.models.BertBackbone, "decoder": keras_hub.models.GPT2Backbone}[family]
-    model, ids, real = cls(50, **size), np.array([3, 14, 15, 9, 0]), np.array([1, 1, 1, 1, 0])
-    changed = np.where(np.eye(5, dtype=bool), 26, ids)
-
-    def vectors_of(tokens):
-        inputs = {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": np.tile(real, (len(tokens), 1))}
-        output = model({name: inputs[name] for name in model.input})
-        return output["sequence_output"] if family == "encoder" else output
-
-    moved = models.influence(vectors_of, ids, changed) > 1e-5
-    assert np.array_equal(moved, models.attention_mask(family, real) | np.eye(5, dtype=bool))
-
-
-# ---- quoted facts
-
-
-def test_published_models_have_sources_and_agree_with_kerashub():
-    table = models.facts("models")
-    assert len(table) == 13 and table["model"].is_unique
-    quoted = table[table["quality"].notna()]
-    assert quoted[["benchmark", "source"]].notna().all(axis=None)
-    assert table["source"].str.contains(r"(?:19|20)\d\d").all()
-    assert table["licence"].dropna().isin(["Apache-2.0", "Modified MIT"]).all()
-    counted = {}
-    for cls in ("BertBackbone", "DistilBertBackbone", "GPT2Backbone", "ViTBackbone"):
-        presets = getattr(keras_hub.models, cls).presets
-        counted |= {name: preset["metadata"]["params"] for name, preset in presets.items()}
-    offered = table[table["preset"].notna()]
-    assert len(offered) == 11
-    assert {row.model: row.parameters for row in offered.itertuples()} == {
-        row.model: counted[row.preset] for row in offered.itertuples()
-    }
-
-
-def test_other_tasks_name_what_kerashub_has():
-    table = models.facts("beyond_text")
-    assert len(table) >= 10 and table[["task", "family", "read", "year"]].notna().all(axis=None)
-    for row in table.fillna("").itertuples():
-        assert bool(row.keras_hub_class) != bool(row.guide), row.task
-        if row.keras_hub_class:
-            assert row.preset in getattr(keras_hub.models, row.keras_hub_class).presets, row.task
-
-
-# ---- safetensors
-
-
-def test_header_of_safetensors_agrees_with_the_library():
-    from safetensors import safe_open
-
-    path = models.minilm_folder() / "model.safetensors"
-    header, start = models.safetensors_header(path)
-    with safe_open(path, "numpy") as file:
-        assert set(header) == set(file.keys())
-        wanted = file.get_tensor("embeddings.LayerNorm.weight")
-    begin, end = header["embeddings.LayerNorm.weight"]["data_offsets"]
-    with path.open("rb") as raw:
-        raw.seek(start + begin)
-        assert np.array_equal(np.frombuffer(raw.read(end - begin), "<f4"), wanted)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"PK\x03\x04 a zip file, as PyTorch makes them",
-        (2**40).to_bytes(8, "little") + b"{}",
-        (4).to_bytes(8, "little") + b"nope",
-        (2).to_bytes(8, "little") + b"[]",
-        (5).to_bytes(8, "little") + b'{"a": ',
-    ],
-)
-def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(models.WeightsError, match=r"^model\.safetensors does not begin with a safetensors header\.$"):
-        models.safetensors_header(path)
-
-
-def test_metadata_is_no_tensor(tmp_path):
-    header = json.dumps({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32"}}).encode()
-    (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header)
-    assert models.safetensors_header(tmp_path / "x") == ({"a": {"dtype": "F32"}}, 8 + len(header))

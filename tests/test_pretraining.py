@@ -41,7 +41,7 @@ def raw(token_ids, padding_mask, random):
 
 
 def test_padded_rows_are_texts_and_packed_rows_are_the_flat_array(tokens):
-    texts, tokenizer = make_texts(300), models.reference_tokenizer(VOCABULARY)
+    texts, tokenizer = make_texts(300), models.make_reference_tokenizer(VOCABULARY)
     rows = TokenBatches(tokens, raw, sequence_length=16, packed=False)
     ids, mask = rows.framed(np.arange(300))
     for text, row, seen in zip(texts, ids, mask, strict=True):
@@ -169,7 +169,7 @@ def positions_that_change(model, extra=None):
     changed[0, 6] = 14
     outputs = []
     for some in (ids, changed):
-        inputs = pretraining.encoder_inputs(some, np.ones_like(some))
+        inputs = models.inputs_of(some, np.ones_like(some))
         inputs = (
             {name: inputs[name] for name in ("token_ids", "padding_mask")} if extra is None else {**inputs, **extra}
         )
@@ -209,7 +209,7 @@ def test_output_weights_are_the_embeddings(masked, causal):
 def test_a_classifier_on_the_encoder_shares_its_weights_and_trains():
     backbone = pretraining.encoder(len(VOCABULARY), TINY)
     tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
-    classifier = models.with_head(backbone, tokenizer, 2)
+    classifier = models.add_head(backbone, tokenizer, 2)
     before = finetuning.values_of(backbone.trainable_variables)
     texts, labels = ["the film was good", "the film was bad"] * 8, np.array([1, 0] * 8)
     recipe = finetuning.Recipe(epochs=1, batch_size=8, learning_rate=1e-2, max_length=16)
@@ -360,6 +360,25 @@ def test_the_causal_model_learns_an_order(cycle):
     assert long.split()[-1] == "the"  # more tokens than a row had in training
 
 
+@pytest.mark.parametrize(
+    "temperature, share", [(1.0, 0.881), (2.0, 0.731), (0.5, 0.982)]
+)  # 1 / (1 + exp(-2 / temperature))
+def test_the_temperature_divides_the_logits(temperature, share):
+    class TwoWords:
+        """A model that knows two words, whose logits differ by 2."""
+
+        output_shape = (None, None, len(VOCABULARY))
+
+        def predict_on_batch(self, inputs):
+            logits = np.full((*inputs["token_ids"].shape, len(VOCABULARY)), -100.0)
+            logits[..., VOCABULARY.index("film")], logits[..., VOCABULARY.index("room")] = 3.0, 1.0
+            return logits
+
+    tokenizer = keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True, strip_accents=True)
+    drawn = pretraining.continue_text(TwoWords(), tokenizer, "the", 600, temperature=temperature).split()[1:]
+    assert set(drawn) == {"film", "room"} and drawn.count("film") / 600 == pytest.approx(share, abs=0.05)
+
+
 def test_the_autoencoder_learns_to_give_a_text_back(cycle):
     """Twelve texts without noise: a bottleneck of eight numbers can tell them apart, the commonest word cannot."""
     task = pretraining.denoising_task(VOCABULARY, drop=0.0, replace=0.0, window=1)
@@ -494,7 +513,7 @@ def test_fill_blanks(masked):
         chances = [chance for _, chance in blank]
         assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1)
     ids = np.array([[2, 5, 4, 9, 11, 4, 3]], dtype="int32")
-    inputs = {**pretraining.encoder_inputs(ids, np.ones_like(ids)), "mask_positions": np.array([[2, 5]], dtype="int32")}
+    inputs = {**models.inputs_of(ids, np.ones_like(ids)), "mask_positions": np.array([[2, 5]], dtype="int32")}
     for blank, chances in zip(blanks, softmax(masked.predict_on_batch(inputs)[0], axis=-1), strict=True):
         assert [dict(blank)[piece] for piece in VOCABULARY] == pytest.approx(chances.tolist(), abs=1e-6)
     for text in ("the film", "[MASK] " * 20):

@@ -30,8 +30,9 @@ ROOT = runtime.COURSE
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-HELPERS = ["runtime", "figures", "cleaning", "own_file", "words", "data", "evaluation", "models", "finetuning"]
-HELPERS += ["corpus", "pretraining", "export", "compression", "explanation", "serving", "monitoring", "scaling"]
+HELPERS = ["runtime", "figures", "cleaning", "own_file", "words", "data", "evaluation", "architecture", "models"]
+HELPERS += ["finetuning", "few_labels", "corpus", "pretraining", "explanation", "export", "compression", "serving"]
+HELPERS += ["monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import finetuning, runtime, scaling
+from helpers import finetuning, models, runtime, scaling
 
 RECIPE = finetuning.Recipe(epochs=2, batch_size=16, learning_rate=0.1, clip_norm=1e6, seed=5)
 
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_model_and_nothing_is_random_in_training():
     one, same, other = (finetuning.values_of(scaling.tiny_model(100, seed).trainable_variables) for seed in (1, 1, 2))
     assert scaling.largest_difference(one, same) == 0 < scaling.largest_difference(one, other)
     model = scaling.tiny_model(100)
-    inputs = scaling.inputs_of(scaling.of_one_length(make_texts(4)[0]))
+    inputs = models.inputs_of(scaling.of_one_length(make_texts(4)[0]))
     answers = [keras.ops.convert_to_numpy(model(inputs, training=mode)) for mode in (True, False)]
     assert np.array_equal(*answers) and answers[0].shape == (4, 2)
 
@@ -67,7 +67,7 @@ def test_texts_are_cut_or_filled_up_to_one_length():
     assert rows.shape == (2, scaling.LENGTH) and rows.dtype == "int32"
     assert rows[0].tolist() == [7, 8] + [0] * (scaling.LENGTH - 2)
     assert rows[1].tolist() == list(range(1, scaling.LENGTH + 1))
-    inputs = scaling.inputs_of(rows)
+    inputs = models.inputs_of(rows)
     assert inputs["padding_mask"].sum(axis=1).tolist() == [2, scaling.LENGTH] and not inputs["segment_ids"].any()
     assert {array.dtype.name for array in inputs.values()} == {"int32"}
 
@@ -175,7 +175,7 @@ def test_train_is_a_plain_fit(folder):
     ids, labels, recipe = scaling.load_training(folder)
     model, optimizer = scaling.model_and_optimizer(ids, recipe)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    fitted = model.fit(scaling.inputs_of(ids), labels, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    fitted = model.fit(models.inputs_of(ids), labels, batch_size=16, epochs=2, shuffle=False, verbose=0)
     assert np.allclose(losses, fitted.history["loss"], atol=1e-6)
     assert scaling.largest_difference(weights, finetuning.values_of(model.trainable_variables)) < 1e-5
 
@@ -187,7 +187,7 @@ def test_gradients_added_up_where_their_mean_is_due_would_show(folder):
     for factor in (1, 2):
         model, optimizer = scaling.model_and_optimizer(ids, recipe)
         model.compile(optimizer, lambda truth, logits, factor=factor: factor * cross_entropy(truth, logits))
-        model.fit(scaling.inputs_of(ids), labels, batch_size=16, shuffle=False, verbose=0)
+        model.fit(models.inputs_of(ids), labels, batch_size=16, shuffle=False, verbose=0)
         weights.append(finetuning.values_of(model.trainable_variables))
     assert scaling.largest_difference(*weights) > 1e-2  # the tolerances are 1e-4 and 1e-3
     assert model.get_layer("token_embedding").input_dim == 104  # above the largest id, a multiple of 8

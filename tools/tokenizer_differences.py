@@ -22,7 +22,7 @@ def assigned_characters() -> list[str]:
 
 def course_ids(texts: list[str]) -> list[list[int]]:
     """Ids by the course's tokenizer (KerasHub's), not cut, without [CLS] and [SEP]."""
-    return [ids[1:-1].tolist() for ids in models.token_ids(models.tokenizer(), texts, max_length=10**6)]
+    return [ids[1:-1].tolist() for ids in models.token_ids(models.load_tokenizer(), texts, max_length=10**6)]
 
 
 def fast_ids(texts: list[str]) -> list[list[int]]:
@@ -31,7 +31,7 @@ def fast_ids(texts: list[str]) -> list[list[int]]:
     import tensorflow_text
 
     fast = tensorflow_text.FastBertTokenizer(
-        models.tokenizer().get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+        models.load_tokenizer().get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
     )
     return fast.tokenize(tf.constant([models.plain_text(text) for text in texts])).to_list()
 
@@ -41,7 +41,7 @@ TOKENIZERS = {"KerasHub": course_ids, "FastBertTokenizer": fast_ids}
 
 def differing(texts: list[str], tokenizer: str = "KerasHub") -> list[bool]:
     """Whether a tokenizer and the reference give other ids, for each text."""
-    reference = models.reference_tokenizer(models.tokenizer().get_vocabulary())
+    reference = models.make_reference_tokenizer(models.load_tokenizer().get_vocabulary())
     theirs = [encoding.ids for encoding in reference.encode_batch(texts, add_special_tokens=False)]
     return [a != b for a, b in zip(TOKENIZERS[tokenizer](texts), theirs, strict=True)]
 

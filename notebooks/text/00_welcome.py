@@ -125,7 +125,7 @@ course.claim("the same seed gives the same numbers", np.array_equal(first, secon
 from helpers import models
 
 folder = models.minilm_folder()
-classifier = models.classifier(seed=seed)
+classifier = models.make_classifier(seed=seed)
 
 # %% [markdown]
 # How large is it? The backbone (骨干网络) is the pre-trained part, below any head for a task.

@@ -262,7 +262,7 @@ course.finding("no text has a near-duplicate on another side", crossing == 0)
 # fits, then goes on with the rest. We build it ourselves:
 
 # %%
-tokenizer = models.tokenizer()
+tokenizer = models.load_tokenizer()
 vocabulary = set(tokenizer.get_vocabulary())
 
 

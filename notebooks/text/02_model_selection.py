@@ -52,13 +52,14 @@ gpt_texts = 400  # texts that the small GPT reads
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime
+from helpers import architecture, data, evaluation
+from helpers import figures, finetuning, models, runtime
 
 course = runtime.start(seed, profile, source, dtype_policy="float32")  # what we build must equal KerasHub's, to many digits
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-classifier = models.classifier(course.profile.backbone, len(label_names), seed)
+classifier = models.make_classifier(course.profile.backbone, len(label_names), seed)
 
 # %% [markdown]
 # ## One block, three families
@@ -105,11 +106,14 @@ print("ViT ", image.shape, "->", tuple(vit(image).shape))
 real = padding_mask[0].astype(bool)
 both_ways = np.ones((8, 8), dtype=bool) & real  # a column for each token looked at
 causal = np.tril(both_ways)  # the triangle below the diagonal
-course.claim("models.attention_mask makes BERT's mask", np.array_equal(models.attention_mask("encoder", real), both_ways))
-course.claim("and GPT's", np.array_equal(models.attention_mask("decoder", real), causal))
+encoder = architecture.attention_mask("encoder", real)
+decoder = architecture.attention_mask("decoder", real)
+course.claim("attention_mask makes the mask of BERT", np.array_equal(encoder, both_ways))
+course.claim("and that of GPT", np.array_equal(decoder, causal))
 
 # %% tags=["nbval-ignore-output"]
-masks = {"BERT": both_ways, "GPT": causal, "ViT": models.attention_mask("vision", np.ones(17))}
+vision = architecture.attention_mask("vision", np.ones(17))
+masks = {"BERT": both_ways, "GPT": causal, "ViT": vision}
 figures.show(
     figures.attention(masks),
     "Three squares. BERT: all rows are filled in the first six columns and empty in the two of padding. GPT: the same, cut to "
@@ -129,7 +133,7 @@ changed[0, 4] = 64
 def moved(model, key=None):
     """Which of the eight outputs differ between the two texts, and by how much the most."""
     texts = np.concatenate([ids, changed])
-    inputs = {"token_ids": texts, "segment_ids": 0 * texts, "padding_mask": (texts > 0).astype("int32")}
+    inputs = models.inputs_of(texts)  # the same dictionary as above, for any texts
     output = model({name: inputs[name] for name in model.input})
     first, second = np.asarray(output if key is None else output[key])
     return np.abs(first - second).max(axis=-1)
@@ -157,7 +161,8 @@ def block(d, f):
     return attention + feed_forward + 4 * d  # a layer norm has a scale and a shift for each of d
 
 
-course.claim("models.block_parameters counts the same", block(16, 32) == models.block_parameters(16, 32))
+same = block(16, 32) == architecture.block_parameters(16, 32)
+course.claim("architecture.block_parameters counts the same", same)
 
 # %% [markdown]
 # The families differ before and after the $L$ blocks. With a vocabulary of $V$, at most $P$ tokens, $N$ patches of $p$ x $p$ pixels and $c$ channels:
@@ -184,7 +189,7 @@ course.claim("ViT: by hand as many as Keras counts", by_hand["ViT"] == counted["
 
 # %%
 it = classifier.backbone
-numbers = models.encoder_parameters(
+numbers = architecture.encoder_parameters(
     it.vocabulary_size, it.max_sequence_length, it.hidden_dim, it.num_layers, it.intermediate_dim
 )
 words = it.vocabulary_size * it.hidden_dim
@@ -327,7 +332,8 @@ def predict(batch):
 
 
 alone, together = (evaluation.latency(predict, texts, size) for size in (1, 32))
-work = evaluation.operations(it.num_layers, it.hidden_dim, it.intermediate_dim, tokens)
+shape = it.num_layers, it.hidden_dim, it.intermediate_dim
+work = architecture.forward_operations(*shape, tokens)
 print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, at most {it.max_sequence_length} tokens a text")
 print(f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f} ms alone, {together:.1f} ms in batches of 32")
 
@@ -339,7 +345,7 @@ print(f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f}
 # yet. The others you can now check yourself.
 
 # %%
-published = models.facts("models")
+published = architecture.read_facts("models")
 shown = published[["model", "parameters", "layers", "width", "longest_input", "languages", "licence"]].fillna("")
 print(shown.assign(parameters=(published["parameters"] / 1e6).round(1)).to_string(index=False))
 
@@ -348,13 +354,15 @@ encoders = published[published["vocabulary"].notna() & (published["family"] == "
 for row in encoders.itertuples():
     plain = row.model == "DistilBERT"  # no segments, no pooled output
     extra = {"segments": 0, "pooler": False} if plain else {}
-    derived = models.encoder_parameters(
+    derived = architecture.encoder_parameters(
         int(row.vocabulary), row.longest_input, row.width, row.layers, int(row.feed_forward), **extra
     )
     assert derived == row.parameters, row.model
 course.claim("ten encoders: the formula gives the table's number", len(encoders) == 10)
-course.claim("GPT-2 small, too", models.decoder_parameters(50257, 1024, 768, 12, 3072) == 124_439_808)
-course.claim("and ViT-B/16", models.vision_parameters(224, 16, 3, 768, 12, 3072) == 85_798_656)
+gpt_2 = architecture.decoder_parameters(50257, 1024, 768, 12, 3072)
+vit_b_16 = architecture.vision_parameters(224, 16, 3, 768, 12, 3072)
+course.claim("GPT-2 small, too", gpt_2 == 124_439_808)
+course.claim("and ViT-B/16", vit_b_16 == 85_798_656)
 
 # %%
 for row in published.itertuples():
@@ -407,8 +415,9 @@ course.claim("and gains under 3 points", bert_large["quality"] - bert_base["qual
 # | `kaggle://...` | a handle on Kaggle, where TF-Hub's models moved | once |
 # | `my/folder` | files on your disk | no |
 #
-# `models.locate` turns such a source into what KerasHub loads; `models.tokenizer` and `models.classifier` load it. A wrong folder is
-# named at once, before anything goes looking on the network.
+# `models.locate` turns such a source into what KerasHub loads. `models.load_tokenizer` loads its tokenizer, and
+# `models.make_classifier` puts a new head on its backbone. A wrong folder is named at once, before anything goes
+# looking on the network.
 
 # %%
 presets = keras_hub.models.BertBackbone.presets
@@ -457,9 +466,10 @@ with (folder / "model.safetensors").open("rb") as file:
     header = json.loads(file.read(length))
 print(f"header: {length:,} bytes, {len(header)} entries")
 print("embeddings.word_embeddings.weight", header["embeddings.word_embeddings.weight"])
-tensors, start = models.safetensors_header(folder / "model.safetensors")
+tensors, start = architecture.read_safetensors_header(folder / "model.safetensors")
 end = max(tensor["data_offsets"][1] for tensor in tensors.values())
-course.claim("models.safetensors_header reads the same", tensors.keys() == header.keys() - {"__metadata__"} and start == 8 + length)
+same = tensors.keys() == header.keys() - {"__metadata__"} and start == 8 + length
+course.claim("architecture.read_safetensors_header reads the same", same)
 course.claim("the numbers fill the file to its last byte", start + end == (folder / "model.safetensors").stat().st_size)
 
 # %% [markdown]
@@ -475,7 +485,7 @@ from pathlib import Path
 
 copy = Path(tempfile.mkdtemp()) / "copy"
 shutil.copytree(folder, copy)
-film = models.tokenizer().token_to_id("film")
+film = models.load_tokenizer().token_to_id("film")
 place = start + tensors["embeddings.word_embeddings.weight"]["data_offsets"][0] + 4 * 384 * film
 with (copy / "model.safetensors").open("r+b") as file:
     file.seek(place)
@@ -501,7 +511,8 @@ course.claim("the hash notices one bit among 700 million", "model.safetensors in
 
 # %% tags=["nbval-ignore-output"]
 sentences = ["The film was wonderful.", "The hotel was wonderful.", "I want my money back."]
-vectors = [finetuning.mean_features(models.classifier(weights), sentences) for weights in (models.MINILM, copy)]
+both = [models.make_classifier(weights) for weights in (models.MINILM, copy)]
+vectors = [finetuning.mean_features(each, sentences) for each in both]
 shutil.rmtree(copy.parent)
 lengths = [np.linalg.norm(part, axis=1) for part in vectors]
 similarity = (vectors[0] * vectors[1]).sum(axis=1) / (lengths[0] * lengths[1])
@@ -519,8 +530,8 @@ course.claim("all others are as before (within 0.000001)", np.abs(similarity[1:]
 # %% [markdown]
 # ## Going further: who influences whom
 #
-# Above, one token was changed. `models.influence` changes each in turn; then the measured influence must be the mask, and the
-# diagonal besides: a block adds to what came in, so each token always sees itself.
+# Above, one token was changed. `architecture.measure_influence` changes each in turn; then the measured influence
+# must be the mask, and the diagonal besides: a block adds to what came in, so each token always sees itself.
 
 # %%
 variants = np.repeat(ids, 8, axis=0)
@@ -531,15 +542,16 @@ def vectors_of(model, key=None):
     """A function from token ids to the model's vectors; the last two places stay padding."""
 
     def compute(tokens):
-        inputs = {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": np.tile(padding_mask, (len(tokens), 1))}
+        inputs = models.inputs_of(tokens, np.tile(padding_mask, (len(tokens), 1)))
         output = model({name: inputs[name] for name in model.input})
         return np.asarray(output if key is None else output[key])
 
     return compute
 
 # %%
-by_bert = models.influence(vectors_of(bert, "sequence_output"), ids[0], variants) > 1e-5
-by_gpt = models.influence(vectors_of(gpt), ids[0], variants) > 1e-5
+bert_vectors, gpt_vectors = vectors_of(bert, "sequence_output"), vectors_of(gpt)
+by_bert = architecture.measure_influence(bert_vectors, ids[0], variants) > 1e-5
+by_gpt = architecture.measure_influence(gpt_vectors, ids[0], variants) > 1e-5
 itself = np.eye(8, dtype=bool)
 course.claim("BERT: measured influence is the mask and each token itself", np.array_equal(by_bert, both_ways | itself))
 course.claim("GPT: measured influence is the mask and each token itself", np.array_equal(by_gpt, causal | itself))
@@ -549,15 +561,15 @@ course.claim("GPT: measured influence is the mask and each token itself", np.arr
 
 # %%
 patches = np.kron(np.eye(16).reshape(16, 4, 4), np.ones((2, 2))).reshape(16, 8, 8, 1).astype("float32")
-by_vit = models.influence(vit, image[0], image + patches) > 1e-5
+by_vit = architecture.measure_influence(vit, image[0], image + patches) > 1e-5
 print(by_vit.shape)
 course.claim("ViT: each of 16 patches moves all 17 outputs", by_vit.all() and by_vit.shape == (17, 16))
 
 # %% [markdown]
 # ## Going further: what long texts cost
 #
-# `evaluation.operations` (lesson 06) counts multiplications and additions by a formula. Attention looks at each pair of tokens, so its part
-# grows with the square of the length:
+# `architecture.forward_operations` counts multiplications and additions by a formula. Attention looks at each
+# pair of tokens, so its part grows with the square of the length:
 
 # %%
 def pairs_share(tokens, width=384, feed_forward=1536):
@@ -576,7 +588,7 @@ course.claim("in one of 512 tokens, over 15 %", pairs_share(512) > 0.15)
 # load. All large ones want an accelerator and a network.
 
 # %%
-beyond = models.facts("beyond_text").fillna("")
+beyond = architecture.read_facts("beyond_text").fillna("")
 for row in beyond.itertuples():
     print(f"{row.task}: {row.family}\n    read: {row.read}, {row.year}\n    load: {row.keras_hub_class or row.guide} {row.preset}".rstrip())
 

@@ -516,7 +516,7 @@ if course.on_reviews:
 train, validation = (pd.concat(frames, ignore_index=True) for frames in parts.values())
 train = train.sample(min(star_texts, len(train)), random_state=seed)
 validation = validation.sample(min(400, len(validation)), random_state=seed)
-classifier = models.classifier(course.profile.backbone, seed=seed)
+classifier = models.make_classifier(course.profile.backbone, seed=seed)
 features = [finetuning.mean_features(classifier, frame["text"].tolist()) for frame in (train, validation)]
 
 # %% [markdown]

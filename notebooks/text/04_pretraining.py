@@ -149,7 +149,8 @@ print("  ".join(" ".join(spelling) for spelling in pieces))
 unseen = [example["text"] for example, _ in zip(corpus.read_corpus(corpus_file, "test"), range(500))]
 vocabulary = tokens["train"].vocabulary
 own = models.keras_hub.models.BertTokenizer(list(vocabulary), lowercase=True, strip_accents=True)
-fits = {"own": corpus.vocabulary_fit(own, unseen), "BERT's": corpus.vocabulary_fit(models.tokenizer(), unseen)}
+tokenizers = {"own": own, "BERT's": models.load_tokenizer()}
+fits = {name: corpus.vocabulary_fit(each, unseen) for name, each in tokenizers.items()}
 print(pd.DataFrame(fits).T.round(4).to_string())
 print([own.id_to_token(int(i)) for i in own("a callable that normalizes the dataframe")])
 
@@ -227,7 +228,9 @@ other[0, 40:] = other[0, 40:][::-1]  # another future from token 40 on
 every = {"mask_positions": np.arange(64, dtype="int32")[None]}
 pairs = {}
 for name, model, more in (("causal", causal, {}), ("masked", masked, every)):
-    pairs[name] = [np.asarray(model({**{k: v for k, v in pretraining.encoder_inputs(some, mask).items() if k in model.input}, **more})) for some in (ids, other)]
+    both = [{**models.inputs_of(some, mask), **more} for some in (ids, other)]
+    taken = [{key: inputs[key] for key in model.input} for inputs in both]
+    pairs[name] = [np.asarray(model(inputs)) for inputs in taken]
 difference = {name: np.abs(a - b).max(axis=-1)[0] for name, (a, b) in pairs.items()}
 
 # %%

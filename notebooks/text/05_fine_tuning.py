@@ -75,7 +75,7 @@ print(f"{len(train):,} texts to train, {len(validation)} to validate, classes: {
 # vectors, as in lesson 00, then one layer to the **logits**, one number for each class. Its weights start at random.
 
 # %%
-classifier = models.classifier(course.profile.backbone, len(label_names), seed)
+classifier = models.make_classifier(course.profile.backbone, len(label_names), seed)
 backbone_size = models.parameter_count(classifier.backbone)
 head_size = models.parameter_count(classifier.model.get_layer("logits"))
 print(f"backbone {backbone_size:,} parameters, head {head_size:,}")
@@ -211,7 +211,8 @@ course.finding(
 
 # %% tags=["nbval-ignore-output"]
 started = time.monotonic()
-lora = finetuning.with_lora(models.classifier(course.profile.backbone, len(label_names), seed), lora_rank)
+fresh = models.make_classifier(course.profile.backbone, len(label_names), seed)
+lora = finetuning.with_lora(fresh, lora_rank)
 pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
 lora_recipe = finetuning.Recipe(epochs=1, batch_size=batch_size, learning_rate=3e-3, seed=seed)
 finetuning.fine_tune(lora, *pairs, lora_recipe)
@@ -268,7 +269,7 @@ if train_limit is None:
 # %% tags=["nbval-ignore-output"]
 import keras
 
-failing = models.classifier(course.profile.backbone, len(label_names), seed)
+failing = models.make_classifier(course.profile.backbone, len(label_names), seed)
 failing.model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 some = train[: 40 * batch_size]
 ids, targets = finetuning.encoded(failing, some["text"].tolist(), some["label"], recipe.max_length)
@@ -379,7 +380,7 @@ def tiny_model():
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
     backbone = keras_hub.models.BertBackbone(len(vocabulary), 2, 2, 16, 32, max_sequence_length=16)
-    return models.with_head(backbone, tokenizer, num_classes=2)
+    return models.add_head(backbone, tokenizer, num_classes=2)
 
 
 # %%

@@ -55,7 +55,8 @@ test_limit = None  # use only so many test reviews (None: all)
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime, words
+from helpers import architecture, data, evaluation, words
+from helpers import figures, finetuning, models, runtime
 
 course = runtime.start(seed, profile, source)
 
@@ -153,12 +154,30 @@ if train_limit is None:
 # %% [markdown]
 # ## How sure? An interval
 #
-# Other test reviews would have given another score. The **bootstrap** (自助法) plays that through: draw as many reviews
-# from the test with replacement, score them, a thousand times. The middle 95 % of the scores are the interval.
+# Other test reviews would have given another score. A **95 % interval** is made so that in 95 of 100 such tests it
+# holds the score that endless reviews would give. Accuracy is a share, that of the right answers, and for shares
+# there is a formula (Wilson, 1927). F1 is no share of reviews, and no formula fits it. The **bootstrap** (自助法)
+# plays the other tests through: it draws as many reviews from the test with replacement and scores them, a thousand
+# times. The middle 95 % of these scores are the interval.
 
 # %% tags=["nbval-ignore-output"]
-low, high = evaluation.bootstrap_interval(labels, probabilities)
-print(f"accuracy {100 * scores['accuracy']:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f} %")
+low, high = evaluation.accuracy_interval(labels, probabilities)
+print(f"accuracy {100 * scores['accuracy']:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %")
+low, high = evaluation.bootstrap_interval(labels, probabilities, evaluation.macro_f1)
+print(f"macro F1 {100 * scores['f1']:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %")
+
+# %% [markdown]
+# Why not the bootstrap for both? With many reviews they agree. But suppose that a slice has four reviews and all four
+# answers are right. The bootstrap can draw nothing but right answers, so it shows no doubt at all. Wilson's formula
+# knows that four reviews say little:
+
+# %%
+four_right = np.array([1, 1, 1, 1]), np.eye(2)[[1, 1, 1, 1]]
+formula = evaluation.accuracy_interval(*four_right)
+drawn = evaluation.bootstrap_interval(*four_right, evaluation.accuracy)
+print(f"formula {formula[0]:.2f} to {formula[1]:.2f}, bootstrap {drawn[0]:.2f} to {drawn[1]:.2f}")
+course.claim("the bootstrap is certain after four reviews", drawn == (1, 1))
+course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 
 # %% [markdown]
 # ## Against the baselines
@@ -268,8 +287,9 @@ if "style" in test:
 if "later" in splits:
     later = splits["later"][splits["later"]["label"] >= 0][:test_limit]
     there = finetuning.predict_proba(classifier, later["text"].tolist())
-    low, high = evaluation.bootstrap_interval(later["label"].to_numpy(), there)
-    print(f"{len(later)} reviews, accuracy {100 * evaluation.accuracy(later['label'], there):.1f} %, {100 * low:.1f} to {100 * high:.1f} %")
+    truth = later["label"].to_numpy()
+    accuracy, (low, high) = evaluation.accuracy(truth, there), evaluation.accuracy_interval(truth, there)
+    print(f"{len(later)} reviews, accuracy {100 * accuracy:.1f} %, {100 * low:.1f} to {100 * high:.1f} %")
 
 # %%
 if "later" in splits:
@@ -335,12 +355,14 @@ else:
 # %% [markdown]
 # ## What the model itself costs
 #
-# Parameters, bytes, and operations for a text of 24 tokens, by the formula in `evaluation.operations`.
+# Parameters, bytes, and operations for a text of 24 tokens, by the formula in `architecture.forward_operations`
+# (lesson 02).
 
 # %%
 backbone = classifier.backbone
 numbers = models.parameter_count(classifier.model)
-work = evaluation.operations(backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim, tokens=24)
+shape = backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim
+work = architecture.forward_operations(*shape, tokens=24)
 print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f} billion operations a text")
 print(f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters are the vocabulary's vectors")
 
@@ -376,7 +398,8 @@ for name, predict in {"MiniLM": lambda batch: finetuning.predict_proba(classifie
 # - ✔ find slices and reviews that fail (*Slices*, *Another field*, *Read the errors*);
 # - ✔ choose by cost and count the model's own (*A threshold by cost*, *What the model itself costs*).
 #
-# **References.** Guo et al.: *On Calibration of Modern Neural Networks*, 2017. McNemar: *Note on the Sampling Error of the Difference
+# **References.** Wilson: *Probable Inference, the Law of Succession, and Statistical Inference*, 1927. Guo et al.:
+# *On Calibration of Modern Neural Networks*, 2017. McNemar: *Note on the Sampling Error of the Difference
 # Between Correlated Proportions*, 1947. Elkan: *The Foundations of Cost-Sensitive Learning*, 2001. Efron, Tibshirani: *An Introduction to the Bootstrap*, 1993. Card et al.: *With Little Power Comes Great
 # Responsibility*, 2020. Ribeiro et al.: *Beyond Accuracy: Behavioral Testing of NLP Models with CheckList*, 2020.
 #

@@ -63,7 +63,10 @@ if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
     from helpers import export
 
     folder = data.course_reviews_folder()  # the reviews as a TFDS data set
-    pair = export.hub_pair(models.classifier(seed=seed), runtime.artifacts_folder() / "listing_hub_pair")
+    minilm = models.make_classifier(seed=seed)
+    pair = export.write_hub_pair(
+        minilm, runtime.artifacts_folder() / "listing_hub_pair"
+    )
 
 # %% [markdown]
 # ## The catalogue (勘误)
@@ -331,7 +334,7 @@ if course.has_tensorflow("training the hub model"):
         return {name: value[:, :longest] for name, value in inputs.items()}
 
     batch = ids_of(tf.constant(texts[:16]))
-    ours = models.token_ids(models.tokenizer(), texts[:16])
+    ours = models.token_ids(models.load_tokenizer(), texts[:16])
     rows = zip(batch["input_word_ids"].numpy(), ours, strict=True)
     course.claim("the ids are KerasHub's", all(list(row[: len(ids)]) == list(ids) for row, ids in rows))
     course.claim("the model takes them: a row of logits for each text", model(batch).shape == (16, num_classes))
@@ -352,7 +355,7 @@ np.zeros((1, max_length), dtype="int32")
 
 # %% tags=["raises-exception"]
 # Erratum 36
-models.tokenizer().encode("This is a sample text.", padding="max_length")
+models.load_tokenizer().encode("This is a sample text.", padding="max_length")
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 37
@@ -445,7 +448,8 @@ course.claim("the helpers' program beats the majority by over 15 points, too", r
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 # Erratum 39: the listing ends, and its model is gone. Lesson 11 exports in earnest.
 if course.has_tensorflow("the export"):
-    served = hub.load(str(export.saved_model(classifier, runtime.artifacts_folder() / "listing_saved_model")))
+    place = runtime.artifacts_folder() / "listing_saved_model"
+    served = hub.load(str(export.write_saved_model(classifier, place)))
     differences = np.abs(served.predict(tf.constant(reviews["test"]["text"][:50])).numpy() - answers[:50])
 
 # %% tags=["needs-tensorflow"]

@@ -103,7 +103,8 @@ if train_limit is None and epochs >= 3:
 if course.has_tensorflow("the export of a SavedModel"):
     from helpers import export
 
-    folder = export.saved_model(classifier, runtime.artifacts_folder() / "saved_model", label_names)
+    place = runtime.artifacts_folder() / "saved_model"
+    folder = export.write_saved_model(classifier, place, label_names)
     print(sorted(path.name for path in folder.iterdir()))
 
 # %% [markdown]
@@ -158,7 +159,7 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the TF-Hub pair"):
-    pair = export.hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
+    pair = export.write_hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
     preprocess, encoder = (hub.load(str(pair / name)) for name in ("preprocess", "encoder"))
     backbone_width = classifier.backbone.hidden_dim
     inputs = preprocess(tf.constant(["A fine film.", "Dull."]))
@@ -200,10 +201,13 @@ if course.has_tensorflow("the claim about it"):
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
     samples = train["text"].tolist()[:100]
-    lite_folder = export.lite(classifier, runtime.artifacts_folder() / "lite", samples)
-    lite = {kind: export.LiteModel(export.lite_file(lite_folder, kind)) for kind in ("float32", "float16", "int8")}
-    # Computed in whole numbers altogether, calibrated on 100 training texts. It has no tokenizer inside.
-    lite["full int8"] = export.LiteModel(export.lite_file(lite_folder, "full int8"), classifier.tokenizer)
+    place = runtime.artifacts_folder() / "lite"
+    lite_folder = export.write_lite(classifier, place, samples)
+    paths = {kind: export.lite_path(lite_folder, kind) for kind in export.LITE_KINDS}
+    # "full int8" computes in whole numbers altogether, calibrated on 100 training
+    # texts. It has no tokenizer inside.
+    own = {"full int8": classifier.tokenizer}
+    lite = {kind: export.LiteModel(path, own.get(kind)) for kind, path in paths.items()}
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the ids inside LiteRT"):
@@ -224,7 +228,7 @@ if course.has_tensorflow("the ids inside LiteRT"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("ONNX"):
-    onnx_folder = export.onnx(classifier, runtime.artifacts_folder() / "onnx")
+    onnx_folder = export.write_onnx(classifier, runtime.artifacts_folder() / "onnx")
     onnx = {kind: export.OnnxModel(onnx_folder, kind) for kind in ("float32", "int8")}
 
 # %% tags=["needs-tensorflow"]
@@ -244,7 +248,7 @@ if course.has_tensorflow("the ids for ONNX"):
 if course.has_tensorflow("the comparison"):
     exports = {"SavedModel": (lambda batch: served.predict(tf.constant(batch)).numpy(), folder)}
     for kind, model in lite.items():
-        exports[f"LiteRT {kind}"] = (model, export.lite_file(lite_folder, kind))
+        exports[f"LiteRT {kind}"] = (model, paths[kind])
     for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
         exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
     table = export.compare(classifier, exports, texts)
@@ -286,7 +290,7 @@ if course.has_tensorflow("the model card"):
     facts |= {"licence of the weights": "Apache-2.0", "intended use": "to learn; see data/README.md of the course"}
     probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
-    print(export.model_card(folder, facts, scores, table, label_names))
+    print(evaluation.write_card(folder, facts, scores, table, label_names))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about the card"):

@@ -55,7 +55,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime, scaling
+from helpers import architecture, data, figures, finetuning, models, runtime, scaling
 
 course = runtime.start(seed, dtype_policy="float32")  # on every device: here 16 bits are asked for where they are shown
 rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute matrix products with fewer digits
@@ -70,11 +70,12 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute
 # %% tags=["nbval-ignore-output"]
 splits, _ = data.prepare_splits()
 reviews = splits["train"][:training_reviews]
-token_ids = models.token_ids(models.tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
+tokenizer, texts = models.load_tokenizer(), reviews["text"].tolist()
+token_ids = models.token_ids(tokenizer, texts, scaling.LENGTH)
 
 # %%
 ids, labels = scaling.of_one_length(token_ids), reviews["label"].to_numpy("int32")
-inputs = scaling.inputs_of(ids)
+inputs = models.inputs_of(ids)
 pieces = int(ids.max()) + 1
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 print({name: array.shape for name, array in inputs.items()})
@@ -429,7 +430,8 @@ attention = 2 * tokens * width  # scores, and the weighted sum of values
 forward = 2 * layers * tokens * (matrices + attention)
 total = 3 * forward * epochs * training_texts
 print(f"{forward / 1e9:.1f} billion operations a text forward, {total:.2e} in all")
-course.claim("lesson 06's formula says the same", forward == evaluation.operations(layers, width, inner, tokens))
+by_formula = architecture.forward_operations(layers, width, inner, tokens)
+course.claim("the formula of lesson 02 says the same", forward == by_formula)
 
 # %% [markdown]
 # Peaks and prices lie in `data/accelerators.csv`, with sources and the day of the quote: look again before you use them. Nobody reaches the

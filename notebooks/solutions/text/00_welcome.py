@@ -35,7 +35,7 @@ import numpy as np
 from helpers import finetuning, models, runtime
 
 course = runtime.start()
-classifier = models.classifier()
+classifier = models.make_classifier()
 
 
 def vectors_of(texts):

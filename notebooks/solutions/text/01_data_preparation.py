@@ -37,7 +37,7 @@ from helpers import cleaning, data, evaluation, models, runtime, words
 course = runtime.start()
 reviews, _ = cleaning.clean(cleaning.load())
 texts = reviews["text"].tolist()
-tokenizer = models.tokenizer()
+tokenizer = models.load_tokenizer()
 
 # %% [markdown]
 # ## Exercise 1

@@ -30,7 +30,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
     sys.path.insert(0, folder)
 
 # %%
-from helpers import models, runtime
+from helpers import architecture, models, runtime
 
 course = runtime.start()
 
@@ -60,12 +60,12 @@ print("✓ as many as Keras counts")
 # %% [markdown]
 # ## Exercise 2
 #
-# From `models.facts("models")`: which models read Chinese (104 languages hold it, too), are under Apache-2.0 and have a KerasHub preset? Put their names into `chinese`, smallest
-# first, and the published figure by which the smaller one is better into `gain` (in points).
+# From `architecture.read_facts("models")`: which models read Chinese (104 languages hold it, too), are under
+# Apache-2.0 and have a KerasHub preset? Put their names into `chinese`, smallest first, and the published figure by which the smaller one is better into `gain` (in points).
 
 # %% tags=["solution"]
 # stub: chinese, gain
-published = models.facts("models")
+published = architecture.read_facts("models")
 reads = published["languages"].isin(["Chinese", "104 languages"])
 allowed = (published["licence"] == "Apache-2.0") & published["preset"].notna()
 found = published[reads & allowed].sort_values("parameters")
@@ -83,20 +83,24 @@ print("✓ BERT Chinese is smaller and, on XNLI Chinese, 0.6 points better")
 # ## Exercise 3
 #
 # The byte at position 20,000,000 of MiniLM's `model.safetensors` was changed. In which tensor does it lie (put the name into `tensor`), and which word piece's
-# vector is it (into `piece`)? `models.safetensors_header` says where each tensor begins; a number has 4 bytes, a vector 384 numbers.
+# vector is it (into `piece`)? `architecture.read_safetensors_header` says where each tensor begins; a number has
+# 4 bytes, a vector 384 numbers.
 
 # %% tags=["solution"]
 # stub: tensor, piece
-header, start = models.safetensors_header(models.minilm_folder() / "model.safetensors")
+path = models.minilm_folder() / "model.safetensors"
+header, start = architecture.read_safetensors_header(path)
 offset = 20_000_000 - start  # offsets count from the first number
 tensor = next(name for name, entry in header.items() if entry["data_offsets"][0] <= offset < entry["data_offsets"][1])
 row = (offset - header[tensor]["data_offsets"][0]) // (4 * 384)
-piece = models.tokenizer().id_to_token(row)
+piece = models.load_tokenizer().id_to_token(row)
 
 # %% tags=["check"]
 assert isinstance(tensor, str) and isinstance(piece, str), "Put two names into `tensor` and `piece`."
 assert tensor == "embeddings.word_embeddings.weight", "Offsets count from the first number, after 8 bytes and the header."
-known, begin = models.safetensors_header(models.minilm_folder() / "model.safetensors")
+path = models.minilm_folder() / "model.safetensors"
+known, begin = architecture.read_safetensors_header(path)
 expected = (20_000_000 - begin - known[tensor]["data_offsets"][0]) // 1536
-assert piece == models.tokenizer().id_to_token(expected), "Divide the place within the tensor by 4 x 384; round down."
+right = models.load_tokenizer().id_to_token(expected)
+assert piece == right, "Divide the place within the tensor by 4 x 384; round down."
 print("✓ found: a single changed byte belongs to a single word piece")

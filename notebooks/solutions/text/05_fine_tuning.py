@@ -69,7 +69,7 @@ trained = 6 * 2 * thin + (384 * 2 + 2)  # query and value in 6 layers; the head
 
 # %% tags=["check"]
 assert isinstance(trained, int), "Compute a whole number into `trained`."
-lora = finetuning.with_lora(models.classifier(), rank=8)
+lora = finetuning.with_lora(models.make_classifier(), rank=8)
 counted = finetuning.trained_count(lora.model)
 assert trained != counted - 770, "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
 assert trained == counted, "A is 384 x 12 x rank, B is rank x 32; for query and value, in six layers; and the head."
@@ -85,7 +85,7 @@ print("✓ as many as Keras counts")
 # stub: mean_accuracy, cls_accuracy
 import keras
 
-classifier = models.classifier()
+classifier = models.make_classifier()
 backbone = classifier.backbone
 first_token = keras.Model(backbone.input, backbone.output["sequence_output"][:, 0])
 
@@ -103,7 +103,7 @@ mean_accuracy, cls_accuracy = accuracies
 
 # %% tags=["check"]
 assert isinstance(mean_accuracy, float) and isinstance(cls_accuracy, float), "Put two accuracies, 0 to 1, into the two names."
-base = models.classifier()
+base = models.make_classifier()
 known = finetuning.frozen(finetuning.mean_features(base, train["text"].tolist()), train["label"])
 expected = known.score(finetuning.mean_features(base, validation["text"].tolist()), validation["label"])
 assert abs(mean_accuracy - expected) < 0.02, "For the mean: finetuning.mean_features, then finetuning.frozen on 200 labels."

@@ -43,21 +43,22 @@ labels, probabilities = test["label"].to_numpy(), model.predict_proba(test["text
 # %% [markdown]
 # ## Exercise 1
 #
-# Take only the first 100 test reviews and compute the bootstrap interval of the accuracy again. Put its width and that of all test reviews
-# into `width_100` and `width_all`. How do the two relate, and why?
+# Take only the first 100 test reviews and compute the interval of the accuracy again. Put its width and that of all
+# test reviews into `width_100` and `width_all`. How do the two relate, and why?
 
 # %% tags=["solution"]
 # stub: width_100, width_all
-low, high = evaluation.bootstrap_interval(labels[:100], probabilities[:100])
+low, high = evaluation.accuracy_interval(labels[:100], probabilities[:100])
 width_100 = high - low
-low, high = evaluation.bootstrap_interval(labels, probabilities)
-width_all = high - low  # the width falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower
+low, high = evaluation.accuracy_interval(labels, probabilities)
+width_all = high - low  # it falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower
 
 # %% tags=["check"]
 assert isinstance(width_100, float) and isinstance(width_all, float), "Put two widths, high - low, into the two names."
 assert width_100 > width_all, "Fewer reviews, a wider interval: are the two the other way round?"
-assert 0.7 < width_100 / width_all / np.sqrt(len(labels) / 100) < 1.3, "Use evaluation.bootstrap_interval on labels[:100] and on all."
-low, high = evaluation.bootstrap_interval(labels, probabilities)
+ratio = width_100 / width_all / np.sqrt(len(labels) / 100)
+assert 0.7 < ratio < 1.3, "Use evaluation.accuracy_interval on labels[:100] and on all."
+low, high = evaluation.accuracy_interval(labels, probabilities)
 assert abs(width_all - (high - low)) < 0.01, "The width is the upper end less the lower end."
 print("✓ about the square root of the ratio of the numbers")
 

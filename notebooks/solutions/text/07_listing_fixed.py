@@ -96,7 +96,8 @@ import tensorflow_text  # noqa: F401
 
 from helpers import export
 
-pair = export.hub_pair(models.classifier(), runtime.artifacts_folder() / "hub_pair")
+place = runtime.artifacts_folder() / "hub_pair"
+pair = export.write_hub_pair(models.make_classifier(), place)
 ids = hub.load(str(pair / "preprocess"))(tf.constant(["A fine film.", "Dull."]))
 
 # %% tags=["solution"]

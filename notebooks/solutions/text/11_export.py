@@ -35,7 +35,7 @@ import numpy as np
 from helpers import finetuning, models, runtime
 
 course = runtime.start(dtype_policy="float32")  # answers are compared to many digits
-classifier = models.classifier()
+classifier = models.make_classifier()
 matrix = np.random.default_rng(0).normal(size=(384, 384)).astype("float32")
 
 # %% [markdown]
@@ -65,7 +65,8 @@ print("✓ a quarter of the bytes, no value off by more than half a step")
 
 # %% tags=["solution"]
 # stub: feed
-tokenizer = models.reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+vocabulary = classifier.tokenizer.get_vocabulary()
+tokenizer = models.make_reference_tokenizer(vocabulary, models.MAX_LENGTH)
 
 
 def feed(texts):
