@@ -52,7 +52,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime
+from helpers import data, evaluation, figures, finetuning, models, optimizers, runtime
 
 course = runtime.start(seed, dtype_policy="float32")  # answers are compared to many digits
 
@@ -400,7 +400,8 @@ if course.has_tensorflow("the repaired program"):
     vectors = keras.layers.Dropout(0.1)(HubEncoder(pair / "encoder")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(len(names))(vectors))
     steps = passes * -(-len(train[0]) // 16)
-    optimizer = finetuning.make_optimizer(finetuning.Recipe(), steps, model.trainable_variables)
+    variables = model.trainable_variables
+    optimizer = optimizers.make_optimizer(finetuning.Recipe(), steps, variables)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
@@ -432,7 +433,9 @@ if course.has_tensorflow("the repaired program"):
 # %% tags=["nbval-ignore-output"]
 reviews, label_names = data.prepared()
 recipe = finetuning.Recipe(epochs=passes)
-classifier, history = finetuning.fine_tuned(reviews["train"][:number_of_reviews], reviews["validation"], recipe)
+classifier, history = finetuning.load_or_fine_tune(
+    reviews["train"][:number_of_reviews], reviews["validation"], recipe
+)
 answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
 print({name: round(value, 2) for name, value in evaluation.scores(reviews["test"]["label"], answers).items()})
 print(label_names[finetuning.predict_proba(classifier, ["I would buy it again."])[0].argmax()])
