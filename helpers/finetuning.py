@@ -23,7 +23,6 @@ COMPILED_LENGTHS = (16, 32, 64, 128)
 BATCHES_A_GROUP = 16  # more: less padding, and less random an order
 FEW_BATCHES = 8  # so many are prepared by one worker, more by two
 EMBEDDINGS = ("token_embedding", "position_embedding", "segment_embedding")  # the backbone's layers
-UNSTEADY = ("name", "seed")  # settings of a layer that Keras numbers or draws anew in each process
 
 
 @dataclass(frozen=True)
@@ -284,18 +283,18 @@ class Checkpoints:
         save_arrays(self.folder / "last.npz", values_of(self.state), {"identity": self.identity, "history": history})
 
 
-def describe_layers(model: keras.Model) -> list[list[str]]:
-    """Kind, precision and settings of each layer, in their order: two models that train alike have the same."""
-    return [
-        [type(layer).__name__, layer.dtype_policy.name]
-        + [f"{k}={v}" for k, v in layer.get_config().items() if isinstance(v, int | float | str) and k not in UNSTEADY]
-        for layer in model._flatten_layers(include_self=False)
-    ]
-
-
-def hash_of(*arrays: np.ndarray) -> str:
-    """SHA-256 of the arrays' values, one after the other, as 64 hex digits."""
+def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
+    """SHA-256 of the arrays' values, one array after the other, as 64 hex digits."""
     return hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest()
+
+
+def hash_layers(model: keras.Model) -> str:
+    """SHA-256 of kind, precision and settings of all layers, as 64 hex digits: not of names, seeds or weights."""
+    described = []
+    for layer in model._flatten_layers(include_self=False):
+        settings = {k: v for k, v in layer.get_config().items() if isinstance(v, int | float | str)}
+        described.append([type(layer).__name__, layer.dtype_policy.name, {**settings, "name": None, "seed": None}])
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -358,7 +357,7 @@ def train_epoch(model: keras.Model, batches: LengthGroupedBatches, callbacks: Se
     # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
     loss = model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks).history["loss"][0]
     if not math.isfinite(loss):
-        raise FloatingPointError(f"The loss is {loss}: lower the learning rate.")
+        raise FloatingPointError(f"The loss is {loss}: lower the recipe's learning rate.")
     return loss
 
 
@@ -388,7 +387,8 @@ def fine_tune(
 
     `train` and `validation` are (texts, labels). With a `checkpoint_folder` a stopped training
     goes on after its last whole epoch and ends with the same weights. Returns the history, a row
-    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy.
+    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy. Raises ValueError for wrong labels and for
+    the checkpoint of another training, FloatingPointError for a loss that is not finite.
     """
     model = classifier.model
     ids, labels = encode_examples(classifier, *train, recipe.max_length)
@@ -397,8 +397,8 @@ def fine_tune(
         freeze_embeddings(classifier)
     steps = math.ceil(len(ids) / recipe.batch_size)
     compile_for(model, recipe, steps)
-    identity = {"recipe": recipe.facts(), "model": describe_layers(model)}
-    identity |= {"training data": hash_of(*ids, labels), "validation data": hash_of(*held_out[0], held_out[1])}
+    identity = {"recipe": recipe.facts(), "model": hash_layers(model), "training data": hash_arrays([*ids, labels])}
+    identity |= {"validation data": hash_arrays([*held_out[0], held_out[1]])}
     checkpoints = Checkpoints(checkpoint_folder, model, model.optimizer, identity)
     history = checkpoints.restore()
     progress = Progress(recipe.epochs * steps, done=len(history) * steps)

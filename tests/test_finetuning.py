@@ -327,7 +327,7 @@ def test_lora_starts_as_the_same_model_learns_and_leaves_the_backbone_alone(tmp_
 
 def test_a_loss_that_is_no_number_stops_the_training(tiny_classifier, tmp_path):
     tiny_classifier.model.get_layer("logits").kernel.assign(np.full((16, 2), np.nan))
-    with pytest.raises(FloatingPointError, match=r"The loss is nan: lower the learning rate \(0.001\)"):
+    with pytest.raises(FloatingPointError, match="The loss is nan: lower the recipe's learning rate"):
         train(tiny_classifier, folder=tmp_path)
     assert not list(tmp_path.iterdir())  # nothing to resume from
 
