@@ -360,7 +360,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_another_training_does_not_resume(tmp_path):
     recipe, reviews, held_out = replace(TINY, epochs=1), make_tiny_reviews(), make_tiny_reviews(40, seed=1)
-    finetuning.fine_tune(make_tiny_classifier(), reviews, held_out, recipe, tmp_path)
+    first, second = make_tiny_classifier(), make_tiny_classifier(seed=3)
+    finetuning.fine_tune(first, reviews, held_out, recipe, tmp_path)
     stored = {path: path.read_bytes() for path in tmp_path.iterdir()}
     turned = held_out[0], 1 - held_out[1]
     dropout = models.with_head(make_tiny_classifier().backbone, make_tiny_classifier().tokenizer, 2, dropout=0.3)
@@ -386,7 +387,8 @@ def test_another_training_does_not_resume(tmp_path):
             finetuning.fine_tune(classifier, train_data, validation, other, tmp_path)
         assert all(np.array_equal(*pair) for pair in zip(before, weights(classifier), strict=True))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == stored  # and it may go on
-    finetuning.fine_tune(make_tiny_classifier(seed=3), reviews, held_out, recipe, tmp_path)
+    finetuning.fine_tune(second, reviews, held_out, recipe, tmp_path)
+    assert same(first, second)
 
 
 def test_weights_of_another_shape_are_not_assigned(tiny_classifier):

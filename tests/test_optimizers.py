@@ -95,9 +95,11 @@ def state(model):
     return finetuning.values_of([*model.variables, *model.optimizer.variables])
 
 
-def largest_difference(one, other, of="variables"):
-    pairs = zip(finetuning.values_of(getattr(one, of)), finetuning.values_of(getattr(other, of)), strict=True)
-    return max(np.abs(a.astype("float64") - b).max() for a, b in pairs)
+def assert_close(one, other, tolerance=1e-6):
+    """All weights of two models agree, absolutely or as a share of the larger ones."""
+    for variable, twin in zip(one.trainable_variables, other.trainable_variables, strict=True):
+        values = finetuning.values_of([variable, twin])
+        np.testing.assert_allclose(*values, rtol=tolerance, atol=tolerance, err_msg=variable.path)
 
 
 @tensorflow
@@ -125,8 +127,11 @@ def test_a_hundred_fused_steps_end_with_the_weights_of_keras_own():
     assert type(fused.optimizer) is optimizers.FusedAdamW and type(own.optimizer) is keras.optimizers.AdamW
     for model in (fused, own):
         step(model, range(100))
-    assert largest_difference(fused, own, "trainable_variables") < 1e-6
-    assert largest_difference(start, own, "trainable_variables") > 1e-2
+    assert_close(fused, own)
+    for before, after in zip(
+        *map(finetuning.values_of, (start.trainable_variables, own.trainable_variables)), strict=True
+    ):
+        assert np.abs(before - after).max() > 1e-3
     names = [[(v.path.split("/")[-1], v.shape, v.dtype) for v in m.optimizer.variables] for m in (fused, own)]
     assert names[0] == names[1]
 
@@ -140,7 +145,7 @@ def test_a_state_goes_from_one_to_the_other_and_back():
         before, changing = changing, compiled(make, 60)
         finetuning.assign([*changing.variables, *changing.optimizer.variables], state(before))
         step(changing, steps)
-    assert largest_difference(through, changing, "trainable_variables") < 1e-6
+    assert_close(through, changing)
 
 
 @tensorflow
@@ -161,8 +166,8 @@ def test_lora_and_frozen_weights_move_as_with_keras_own():
         classifier.model.get_layer("logits").kernel.trainable = False
         models.append(compiled(make, 30, classifier))
         step(models[-1], range(30))
-    assert len(models[0].trainable_variables) == 17  # A and B of 2 x 2 x 2 matrices, the head's bias
-    assert largest_difference(*models) < 1e-6
+    assert len(models[0].trainable_variables) == 9  # A and B of four matrices, and the head's bias
+    assert_close(*models)
 
 
 @tensorflow
@@ -179,7 +184,7 @@ def test_settings_that_the_kernel_does_not_know_are_left_to_keras(setting):
     models = [compiled(make(kind)) for kind in (optimizers.FusedAdamW, keras.optimizers.AdamW)]
     for model in models:
         step(model, range(9))
-    assert largest_difference(*models) == 0
+    assert all(np.array_equal(*pair) for pair in zip(*map(state, models), strict=True))
 
 
 @tensorflow
@@ -196,9 +201,10 @@ def test_in_16_bits_the_weights_stay_those_of_keras_own(policy, monkeypatch):
             step(model, range(20))
     finally:
         keras.config.set_dtype_policy("float32")
-    fused = getattr(models[0].optimizer, "inner_optimizer", models[0].optimizer)
-    assert type(fused) is optimizers.FusedAdamW and int(fused.iterations) == 20
-    assert largest_difference(*models) < 1e-4  # half precision rounds to a thousandth; the updates are a tenth of that
+    kind = type(getattr(models[0].optimizer, "inner_optimizer", models[0].optimizer))
+    steps_done = {int(model.optimizer.iterations) for model in models}  # without those that the loss scale skipped
+    assert kind is optimizers.FusedAdamW and len(steps_done) == 1 and steps_done.pop() > 15
+    assert_close(*models, tolerance=1e-4)
 
 
 @tensorflow
