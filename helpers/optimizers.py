@@ -27,6 +27,7 @@ def make_schedule(recipe, steps: int) -> keras.optimizers.schedules.LearningRate
     )
 
 
+@keras.saving.register_keras_serializable("course")  # so that a saved model finds it again
 class FusedAdamW(keras.optimizers.AdamW):
     """AdamW that reads and writes each weight in few passes, for TensorFlow without XLA; elsewhere it is Keras's own.
 
