@@ -44,7 +44,7 @@ def prepare(size: dict) -> dict:
     splits, _ = data.prepare_splits()
     train, validation = splits["train"][: size["train"]], splits["validation"]
     recipe = finetuning.Recipe(epochs=size["epochs"])
-    classifier, _ = finetuning.fine_tuned(train, validation, recipe, num_classes=2)
+    classifier, _ = finetuning.load_or_fine_tune(train, validation, recipe, num_classes=2)
     folder = home(size)
     if not (folder / "expected.npy").is_file():
         folder.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ MATRIX = {"full": 8192, "tiny": 256}  # rows and columns
 LESSONS = ["05_fine_tuning", "06_evaluation"]
 TESTS = [
     "runtime",
+    "optimizers",
     "finetuning",
     "evaluation",
     "pretraining",
@@ -102,14 +103,14 @@ def keras_bert(size: str, steps_per_execution: int):
     import keras
     import keras_hub
 
-    from helpers import finetuning, models
+    from helpers import finetuning, models, optimizers
 
     layers, width, heads, feed_forward = SHAPES[size]
     backbone = keras_hub.models.BertBackbone(
         VOCABULARY, layers, heads, width, feed_forward, dropout=0.1, max_sequence_length=512
     )
     classifier = models.add_head(backbone, tokenizer=None, num_classes=2)
-    optimizer = finetuning.make_optimizer(finetuning.Recipe(), 1000, classifier.model.trainable_variables)
+    optimizer = optimizers.make_optimizer(finetuning.Recipe(), 1000, classifier.model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.model.compile(optimizer, loss, steps_per_execution=steps_per_execution)
     return classifier

@@ -181,10 +181,10 @@ def compiled(classifier, size: dict, steps: int):
     """The course's classifier with the course's optimizer and loss, as in `finetuning.fine_tune`."""
     import keras
 
-    from helpers import finetuning
+    from helpers import finetuning, optimizers
 
     recipe = finetuning.Recipe(batch_size=size["batch"], seed=size["seed"])
-    optimizer = finetuning.make_optimizer(recipe, steps, classifier.model.trainable_variables)
+    optimizer = optimizers.make_optimizer(recipe, steps, classifier.model.trainable_variables)
     classifier.model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return classifier.model
 
@@ -204,7 +204,7 @@ def course_batches(classifier, texts, labels, size: dict, epoch: int = 0):
     """The course's way from strings to batches."""
     from helpers import finetuning, models
 
-    ids, labels = finetuning.encoded(classifier, texts, labels, models.MAX_LENGTH)
+    ids, labels = finetuning.encode_examples(classifier, texts, labels, models.MAX_LENGTH)
     return finetuning.LengthGroupedBatches(ids, labels, size["batch"], size["seed"], epoch)
 
 
@@ -266,7 +266,7 @@ def kerashub_epoch(size: dict, dtype: str) -> dict:
     found = measured(started, ends, returned, seen, rates)
     # Off the clock, the same answers without the padding: the mask hides it.
     batches = finetuning.LengthGroupedBatches(models.token_ids(classifier.preprocessor.tokenizer, new))
-    answers = finetuning.logits_of(keras.Model(classifier.input, classifier.output), batches).argmax(axis=1)
+    answers = finetuning.predict_logits(keras.Model(classifier.input, classifier.output), batches).argmax(axis=1)
     return found | {"accuracy": float((answers == truth).mean()), "peak MB": peak}
 
 
@@ -522,7 +522,7 @@ def figure(rounds: list[dict]):
 
 
 SLOW = {f"{NAMES['kerashub']}, {dtype}" for dtype in DTYPES} | {f"{NAMES['fixed']}, to the score"}
-SOURCES = ("helpers/models.py", "helpers/finetuning.py")
+SOURCES = ("helpers/models.py", "helpers/optimizers.py", "helpers/finetuning.py")
 CONTEST = contest.Contest("training", contestants(), SIZE, TINY, prepare, report, figure, SOURCES, slow=frozenset(SLOW))
 
 if __name__ == "__main__":

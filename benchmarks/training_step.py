@@ -70,12 +70,12 @@ def keras_part(size: dict, part: str, trimmed: bool = False) -> dict:
     import keras
     import tensorflow as tf
 
-    from helpers import finetuning, models
+    from helpers import finetuning, models, optimizers
 
     model = keras_model(size["trimmed"] if trimmed else None)
     variables = model.trainable_variables
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = finetuning.make_optimizer(finetuning.Recipe(), 1000, variables)
+    optimizer = optimizers.make_optimizer(finetuning.Recipe(), 1000, variables)
 
     def make_call(ids, labels):
         """The part as a compiled function on this batch."""

@@ -6,7 +6,6 @@ configuration is kept, so a stopped run goes on where it was.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import pandas as pd
 import results
@@ -71,7 +70,7 @@ def trained(configuration: dict, train: pd.DataFrame, validation: pd.DataFrame) 
     classifier = models.make_classifier(seed=recipe.seed)
     started = time.monotonic()
     history = finetuning.fine_tune(classifier, *pairs, recipe)
-    best = max(history.to_dict("records"), key=finetuning.quality)
+    best = max(history.to_dict("records"), key=finetuning.judge_epoch)
     result = {"accuracy": best["validation_accuracy"], "seconds": round(time.monotonic() - started, 1)}
     result["history"] = [
         {key: round(float(value), 5) for key, value in row.items()} for row in history.to_dict("records")
@@ -88,7 +87,7 @@ def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     features = [finetuning.mean_features(untrained, frame["text"].tolist()) for frame in (train, validation)]
     probabilities = {
         "bag of words": words.bag_of_words().fit(train["text"], train["label"]).predict_proba(validation["text"]),
-        "frozen": finetuning.frozen(features[0], train["label"]).predict_proba(features[1]),
+        "frozen": finetuning.fit_frozen_head(features[0], train["label"]).predict_proba(features[1]),
     }
     return {name: evaluation.accuracy(labels, values) for name, values in probabilities.items()}
 
@@ -96,7 +95,7 @@ def others(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
 def describe_inputs(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     """What all points depend on: the data, the backbone, and the default recipe, from which a configuration differs."""
     hashes = {"train": data.content_hash(train), "validation": data.content_hash(validation)}
-    return hashes | {"backbone": models.MINILM, "recipe": asdict(finetuning.Recipe())}
+    return hashes | {"backbone": models.MINILM, "recipe": finetuning.Recipe().facts()}
 
 
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:

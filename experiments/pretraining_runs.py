@@ -178,7 +178,7 @@ def fine_tuned(classifier: models.Classifier, frames: dict, recipe: finetuning.R
     pairs = {split: (frame["text"].tolist(), frame["label"].to_numpy()) for split, frame in frames.items()}
     history = finetuning.fine_tune(classifier, pairs["train"], pairs["validation"], recipe)
     ids = models.token_ids(classifier.tokenizer, pairs["test"][0], recipe.max_length)
-    logits = finetuning.logits_of(classifier.model, finetuning.LengthGroupedBatches(ids))
+    logits = finetuning.predict_logits(classifier.model, finetuning.LengthGroupedBatches(ids))
     return {"validation_accuracy": float(history["validation_accuracy"].max()), **judged(pairs["test"][1], logits)}
 
 
@@ -226,7 +226,7 @@ def minilm_point(configuration: dict, corpus_file: Path) -> dict:
     features, curve = minilm_features(configuration["further_tokens"], corpus_file)
     frames = topic_texts(corpus_file, configuration["labels_a_class"], configuration["seed"])
     x = {split: np.stack([features[text] for text in frames[split]["text"]]) for split in ("train", "test")}
-    probabilities = finetuning.frozen(x["train"], frames["train"]["label"]).predict_proba(x["test"])
+    probabilities = finetuning.fit_frozen_head(x["train"], frames["train"]["label"]).predict_proba(x["test"])
     return rounded({**judged(frames["test"]["label"].to_numpy(), probabilities), "curve": curve})
 
 
@@ -241,7 +241,7 @@ def tuned_minilm_point(configuration: dict, corpus_file: Path) -> dict:
 
 def describe_inputs(corpus_file: Path) -> dict:
     """What all points depend on: the corpus, the default sizes and recipes, from which a configuration differs."""
-    defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": asdict(finetuning.Recipe())}
+    defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": finetuning.Recipe().facts()}
     return {"corpus": corpus.manifest_of(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
 
 

@@ -15,14 +15,14 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 from tqdm import tqdm
 
-from helpers import data, models, runtime
+from helpers import data, models, optimizers, runtime
 
 # Batches are padded to one of these lengths. Where XLA compiles the model anew for each, they are few.
 BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
 COMPILED_LENGTHS = (16, 32, 64, 128)
 BATCHES_A_GROUP = 16  # more: less padding, and less random an order
 FEW_BATCHES = 8  # so many are prepared by one worker, more by two
-NO_DECAY = ("bias", "gamma", "beta")  # biases, and the scale and shift of layer normalisation
+EMBEDDINGS = ("token_embedding", "position_embedding", "segment_embedding")  # the backbone's layers
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Recipe:
     patience: int = 2  # epochs without a better validation accuracy before it stops
     max_length: int = models.MAX_LENGTH
     seed: int = 42
+    freeze_embeddings: bool = False  # half of MiniLM's weights; what it costs in accuracy was not measured
+
+    def facts(self) -> dict:
+        """The knobs as JSON holds them. An option that is off is left out: results from before it was there stand."""
+        return {name: value for name, value in asdict(self).items() if value is not False}
 
 
 def this_device() -> runtime.Device:
@@ -84,8 +89,8 @@ class LengthGroupedBatches(keras.utils.PyDataset):
             order = np.argsort(lengths, kind="stable")
             batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         else:
-            batches = grouped_by_length(lengths, batch_size, np.random.default_rng([seed, epoch]))
-        self.batches = first_two_unlike(batches, lengths)
+            batches = group_by_length(lengths, batch_size, np.random.default_rng([seed, epoch]))
+        self.batches = make_first_two_unlike(batches, lengths)
         # With two workers Keras turns the tuner of tf.data off. Otherwise `fit` often returns only when the tuner next
         # wakes up, 5, 10, 20, 40, 80 seconds after it began, then once a minute (TensorFlow 2.21): see
         # benchmarks/README.md. They cost a tenth of a second, too much for a few texts. With JAX there is no tuner, and
@@ -107,7 +112,7 @@ class LengthGroupedBatches(keras.utils.PyDataset):
         return (inputs,) if self.labels is None else (inputs, self.labels[rows])
 
 
-def grouped_by_length(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
+def group_by_length(lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Rows of each batch: shuffled, sorted by length within groups of BATCHES_A_GROUP batches, batches shuffled."""
     order = random.permutation(len(lengths))
     batches = []
@@ -118,7 +123,7 @@ def grouped_by_length(lengths: np.ndarray, batch_size: int, random: np.random.Ge
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def first_two_unlike(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+def make_first_two_unlike(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
     """The same batches, the first two of unlike padded length where there are such.
 
     Keras (3.15, `NUM_BATCHES_FOR_TENSOR_SPEC`) reads off the first two batches which sizes may
@@ -131,36 +136,7 @@ def first_two_unlike(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.
     return batches
 
 
-def learning_rates(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Step -> learning rate: rises from 0 over the warm-up, then falls to 0 as a cosine.
-
-    `steps` is the number of batches of the whole training.
-    """
-    warmup_steps = max(1, round(recipe.warmup_share * steps))
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup_steps,
-        decay_steps=max(1, steps - warmup_steps),
-    )
-
-
-def make_optimizer(recipe: Recipe, steps: int, variables: Sequence) -> keras.optimizers.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) with the rates of `learning_rates`.
-
-    Gradients are clipped by their common norm; the weights named in NO_DECAY do not decay. Under mixed_float16 the loss
-    is scaled, since small gradients would be 0 in 16 bits (Micikevicius et al., 2018, "Mixed precision training").
-    """
-    schedule = learning_rates(recipe, steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm)
-    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name in NO_DECAY])
-    if keras.config.dtype_policy().name == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(variables)
-    return optimizer
-
-
-def logits_of(model: keras.Model, batches: LengthGroupedBatches) -> np.ndarray:
+def predict_logits(model: keras.Model, batches: LengthGroupedBatches) -> np.ndarray:
     """Logits, float32 (texts, classes), in the order in which the texts were given."""
     outputs = model.predict(batches, verbose=0)
     logits = np.empty_like(outputs, dtype="float32")
@@ -168,30 +144,30 @@ def logits_of(model: keras.Model, batches: LengthGroupedBatches) -> np.ndarray:
     return logits
 
 
-def outputs_for(model: keras.Model, tokenizer, texts: Sequence[str]) -> np.ndarray:
+def predict_outputs(model: keras.Model, tokenizer, texts: Sequence[str]) -> np.ndarray:
     """What the model says to each text, in batches that suit the device, float32 (texts, outputs).
 
     Texts beyond MAX_LENGTH tokens are cut there, as in training. Raises TypeError for what is not a string.
     """
     ids = models.token_ids(tokenizer, list(texts))
     batches = LengthGroupedBatches(ids, batch_size=this_device().batch_size, pad_id=tokenizer.pad_token_id)
-    return logits_of(model, batches)
+    return predict_logits(model, batches)
 
 
 def predict_proba(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
-    """Probability of each class, float64 (texts, classes); rows sum to 1. Long texts and errors as in `outputs_for`."""
+    """Probability of each class, float64 (texts, classes); rows sum to 1. Long texts and errors as in `predict_outputs`."""
     if not len(texts):
         return np.empty((0, classifier.num_classes))
-    return softmax(outputs_for(classifier.model, classifier.tokenizer, texts).astype("float64"), axis=1)
+    return softmax(predict_outputs(classifier.model, classifier.tokenizer, texts).astype("float64"), axis=1)
 
 
 def mean_features(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
     """What the head sees: the mean over each text's token vectors, float32 (texts, width)."""
     pooled = keras.Model(classifier.model.input, classifier.model.get_layer("mean_of_tokens").output)
-    return outputs_for(pooled, classifier.tokenizer, texts)
+    return predict_outputs(pooled, classifier.tokenizer, texts)
 
 
-def frozen(features: np.ndarray, labels: Sequence[int]):
+def fit_frozen_head(features: np.ndarray, labels: Sequence[int]):
     """Logistic regression on frozen features, float (texts, width): a scikit-learn model with `predict_proba`.
 
     The features are scaled to mean 0 and deviation 1 first, or else it would hardly converge.
@@ -203,7 +179,7 @@ def frozen(features: np.ndarray, labels: Sequence[int]):
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(features, labels)
 
 
-def with_lora(classifier: models.Classifier, rank: int = 4) -> models.Classifier:
+def add_lora(classifier: models.Classifier, rank: int = 4) -> models.Classifier:
     """The same classifier with low-rank updates to train instead of the backbone (Hu et al., 2022, "LoRA").
 
     Each query and value matrix W becomes W + A B, where A has `rank` columns and B `rank` rows; all other weights of
@@ -216,7 +192,13 @@ def with_lora(classifier: models.Classifier, rank: int = 4) -> models.Classifier
     return classifier
 
 
-def trained_count(model: keras.Model) -> int:
+def freeze_embeddings(classifier: models.Classifier) -> None:
+    """Let the vectors of tokens, positions and segments stand still from now on."""
+    for name in EMBEDDINGS:
+        classifier.backbone.get_layer(name).trainable = False
+
+
+def count_trained(model: keras.Model) -> int:
     """Number of numbers that training changes."""
     return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
 
@@ -258,12 +240,13 @@ def assign(variables: Sequence, values: Sequence[np.ndarray]) -> None:
 class Checkpoints:
     """What training needs to go on after a stop: weights, dropout states, optimizer, history, the best weights.
 
-    `last.npz` is written after each epoch and replaced whole. The order of the texts needs no
-    storing: recipe and epoch decide it. Without a folder nothing is stored.
+    `last.npz` is written after each epoch and replaced whole. The order of the texts needs no storing: recipe and epoch
+    decide it. `identity` says by name what the training depends on, as values that JSON can hold. Without a folder
+    nothing is stored.
     """
 
-    def __init__(self, folder: Path | None, model: keras.Model, optimizer, recipe: Recipe, data_hash: str):
-        self.folder, self.run = folder, {"recipe": asdict(recipe), "data": data_hash}
+    def __init__(self, folder: Path | None, model: keras.Model, optimizer, identity: dict):
+        self.folder, self.identity = folder, identity
         self.weights = model.variables  # dropout's random state is among them
         self.state = [*model.variables, *optimizer.variables]
         self.best = values_of(self.weights)
@@ -271,13 +254,18 @@ class Checkpoints:
             folder.mkdir(parents=True, exist_ok=True)
 
     def restore(self) -> list[dict]:
-        """Load the last state into model and optimizer; return the history so far (empty: a new start)."""
+        """Load the last state into model and optimizer; return the history so far (empty: a new start).
+
+        Raises ValueError for a checkpoint of another training, or a damaged one.
+        """
         if self.folder is None or not (self.folder / "last.npz").exists():
             return []
         values, facts = load_arrays(self.folder / "last.npz")
-        if facts["run"] != self.run:
+        stored = facts.get("identity", {})
+        if different := [name for name, value in self.identity.items() if stored.get(name) != value]:
             raise ValueError(
-                f"The checkpoint in {self.folder} is of another recipe or other data. Delete it, or keep both."
+                f"The checkpoint in {self.folder} is of another training: different {' and '.join(different)}. "
+                "Delete it, or take another folder."
             )
         assign(self.state, values)
         self.best, _ = load_arrays(self.folder / "best.npz")
@@ -285,14 +273,28 @@ class Checkpoints:
 
     def save(self, history: list[dict]) -> None:
         """Store the state after an epoch; the weights also as the best ones if they are."""
-        is_best = quality(history[-1]) == max(map(quality, history))
+        is_best = judge_epoch(history[-1]) == max(map(judge_epoch, history))
         if is_best:
             self.best = values_of(self.weights)
         if self.folder is None:
             return
         if is_best:
             save_arrays(self.folder / "best.npz", self.best, {})
-        save_arrays(self.folder / "last.npz", values_of(self.state), {"run": self.run, "history": history})
+        save_arrays(self.folder / "last.npz", values_of(self.state), {"identity": self.identity, "history": history})
+
+
+def hash_arrays(arrays: Sequence[np.ndarray]) -> str:
+    """SHA-256 of the arrays' values, one array after the other, as 64 hex digits."""
+    return hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest()
+
+
+def hash_layers(model: keras.Model) -> str:
+    """SHA-256 of kind, precision and settings of all layers, as 64 hex digits: not of names, seeds or weights."""
+    described = []
+    for layer in model._flatten_layers(include_self=False):
+        settings = {k: v for k, v in layer.get_config().items() if isinstance(v, int | float | str)}
+        described.append([type(layer).__name__, layer.dtype_policy.name, {**settings, "name": None, "seed": None}])
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -300,7 +302,7 @@ def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(-log_softmax(logits.astype("float64"), axis=1)[np.arange(len(labels)), labels].mean())
 
 
-def quality(row: dict) -> tuple[float, float]:
+def judge_epoch(row: dict) -> tuple[float, float]:
     """What makes one epoch better than another: validation accuracy; where that is equal, the lower loss.
 
     Not the loss alone: while fine-tuning it often rises again, from over-confidence in few errors,
@@ -311,11 +313,13 @@ def quality(row: dict) -> tuple[float, float]:
 
 def has_stopped_improving(history: list[dict], patience: int) -> bool:
     """Whether none of the last `patience` epochs was better than the best one before them."""
-    qualities = [quality(row) for row in history]
+    qualities = [judge_epoch(row) for row in history]
     return len(qualities) > patience and max(qualities[-patience:]) <= max(qualities[:-patience])
 
 
-def encoded(classifier: models.Classifier, texts, labels, max_length: int) -> tuple[list[np.ndarray], np.ndarray]:
+def encode_examples(
+    classifier: models.Classifier, texts, labels, max_length: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Token ids and int32 labels, checked: raises ValueError for none, another number, or a wrong label."""
     labels = np.asarray(labels)
     if len(texts) == 0 or len(texts) != len(labels):
@@ -348,13 +352,27 @@ def steps_at_once(steps: int) -> int:
     return max(1, min(this_device().steps_per_execution, steps // 16))
 
 
-def validation_scores(
-    model: keras.Model, ids: Sequence[np.ndarray], labels: np.ndarray, batch_size: int
-) -> dict[str, float]:
+def train_epoch(model: keras.Model, batches: LengthGroupedBatches, callbacks: Sequence) -> float:
+    """Train in place, each batch once; return the mean loss in nats. Raises FloatingPointError if it is not finite."""
+    # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
+    loss = model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks).history["loss"][0]
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"The loss is {loss}: lower the recipe's learning rate.")
+    return loss
+
+
+def validate(model: keras.Model, ids: Sequence[np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, float]:
     """What the history keeps of an epoch: `validation_loss` (nats) and `validation_accuracy` (a share)."""
-    logits = logits_of(model, LengthGroupedBatches(ids, batch_size=batch_size))
+    logits = predict_logits(model, LengthGroupedBatches(ids, batch_size=batch_size))
     accuracy = float((logits.argmax(axis=1) == labels).mean())
     return {"validation_loss": cross_entropy(labels, logits), "validation_accuracy": accuracy}
+
+
+def compile_for(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    """Give the model the course's optimizer and loss for a training of `steps` batches an epoch."""
+    optimizer = optimizers.make_optimizer(recipe, recipe.epochs * steps, model.trainable_variables)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, steps_per_execution=steps_at_once(steps))
 
 
 def fine_tune(
@@ -365,39 +383,36 @@ def fine_tune(
     checkpoint_folder: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
-    """Train all weights of `classifier` in place; end with those of the best epoch (see `quality`).
+    """Train all weights of `classifier` in place; end with those of the best epoch (see `judge_epoch`).
 
     `train` and `validation` are (texts, labels). With a `checkpoint_folder` a stopped training
     goes on after its last whole epoch and ends with the same weights. Returns the history, a row
-    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy.
+    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy. Raises ValueError for wrong labels and for
+    the checkpoint of another training, FloatingPointError for a loss that is not finite.
     """
     model = classifier.model
-    ids, labels = encoded(classifier, *train, recipe.max_length)
-    validation_ids, validation_labels = encoded(classifier, *validation, recipe.max_length)
+    ids, labels = encode_examples(classifier, *train, recipe.max_length)
+    held_out = encode_examples(classifier, *validation, recipe.max_length)
+    if recipe.freeze_embeddings:
+        freeze_embeddings(classifier)
     steps = math.ceil(len(ids) / recipe.batch_size)
-    optimizer = make_optimizer(recipe, recipe.epochs * steps, model.trainable_variables)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, steps_per_execution=steps_at_once(steps))
-    data_hash = hashlib.sha256(b"".join(map(bytes, [*ids, labels]))).hexdigest()
-    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, recipe, data_hash)
+    compile_for(model, recipe, steps)
+    identity = {"recipe": recipe.facts(), "model": hash_layers(model), "training data": hash_arrays([*ids, labels])}
+    identity |= {"validation data": hash_arrays([*held_out[0], held_out[1]])}
+    checkpoints = Checkpoints(checkpoint_folder, model, model.optimizer, identity)
     history = checkpoints.restore()
     progress = Progress(recipe.epochs * steps, done=len(history) * steps)
     while len(history) < recipe.epochs and not has_stopped_improving(history, recipe.patience):
         batches = LengthGroupedBatches(ids, labels, recipe.batch_size, recipe.seed, epoch=len(history))
-        # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
-        fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[progress, *callbacks])
-        train_loss = fitted.history["loss"][0]
-        if not math.isfinite(train_loss):
-            raise FloatingPointError(f"The loss is {train_loss}: lower the learning rate ({recipe.learning_rate}).")
-        validated = validation_scores(model, validation_ids, validation_labels, recipe.batch_size)
-        history.append({"epoch": len(history) + 1, "train_loss": train_loss} | validated)
+        row = {"epoch": len(history) + 1, "train_loss": train_epoch(model, batches, [progress, *callbacks])}
+        history.append(row | validate(model, *held_out, recipe.batch_size))
         checkpoints.save(history)
     progress.bar.close()
     assign(checkpoints.weights, checkpoints.best)
     return pd.DataFrame(history)
 
 
-def fine_tuned(
+def load_or_fine_tune(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     recipe: Recipe = Recipe(),
@@ -412,9 +427,9 @@ def fine_tuned(
     """
     num_classes = num_classes or int(train["label"].max()) + 1
     classifier = models.make_classifier(source, num_classes, seed=recipe.seed)
-    inputs = {"recipe": asdict(recipe), "source": str(source), "num_classes": num_classes}
+    inputs = {"recipe": recipe.facts(), "source": str(source), "num_classes": num_classes}
     inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
-    sources = [Path(models.__file__), Path(__file__)]
+    sources = [Path(module.__file__) for module in (models, optimizers, sys.modules[__name__])]
     checkpoint_folder = runtime.artifacts_folder() / "checkpoints" / runtime.artifact_key(inputs, sources)[:12]
 
     def make(folder: Path) -> None:

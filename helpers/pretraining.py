@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 from scipy.special import log_softmax, softmax
 
-from helpers import architecture, finetuning, models
+from helpers import architecture, finetuning, models, optimizers
 from helpers.corpus import SPECIAL, CorpusError, Tokens
 
 JUDGED = 20  # batches of held-out text on which a loss is measured
@@ -320,7 +320,7 @@ def pretrain(
     that is not finite.
     """
     check_vocabulary(model, len(batches.tokens.vocabulary))
-    optimizer = finetuning.make_optimizer(recipe, recipe.steps, model.trainable_variables)
+    optimizer = optimizers.make_optimizer(recipe, recipe.steps, model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
     model.compile(optimizer, loss)
     state = [*model.variables, *optimizer.variables]  # dropout's random state is among the model's

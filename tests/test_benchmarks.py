@@ -307,12 +307,12 @@ def unequal_batches():
 def test_with_few_tokens_the_classifier_answers_the_same_and_what_it_learns_comes_back(
     tiny_classifier, unequal_batches
 ):
-    before = finetuning.logits_of(tiny_classifier.model, unequal_batches)
+    before = finetuning.predict_logits(tiny_classifier.model, unequal_batches)
     embedding = tiny_classifier.backbone.get_layer("token_embedding").get_weights()[0]
     ids = list(unequal_batches.token_ids)
     small, batches = training_tries.few_tokens(tiny_classifier, unequal_batches)
     assert small.backbone.vocabulary_size < len(embedding)
-    assert np.allclose(finetuning.logits_of(small.model, batches), before, atol=1e-6)
+    assert np.allclose(finetuning.predict_logits(small.model, batches), before, atol=1e-6)
     layer = small.backbone.get_layer("token_embedding")
     layer.set_weights([layer.get_weights()[0] + 1])
     used = np.unique(np.concatenate(ids))

@@ -530,7 +530,7 @@ from sklearn.preprocessing import StandardScaler
 
 stars, levels = validation[column].to_numpy(), np.unique(train[column])
 ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9))).fit(features[0], train[column])
-p = finetuning.frozen(features[0], train[column]).predict_proba(features[1])
+p = finetuning.fit_frozen_head(features[0], train[column]).predict_proba(features[1])
 number = ridge.predict(features[1])
 answers = {"always the mean": np.full(len(stars), train[column].mean()), "number": number}
 answers["number, rounded"] = number.round().clip(levels[0], levels[-1])

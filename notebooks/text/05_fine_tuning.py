@@ -56,7 +56,8 @@ import time
 import numpy as np
 import pandas as pd
 
-from helpers import data, evaluation, figures, finetuning, models, runtime, words
+from helpers import data, evaluation, figures, finetuning, models
+from helpers import optimizers, runtime, words
 
 course = runtime.start(seed, profile, source)
 
@@ -128,7 +129,8 @@ results["bag of words"] = bag_of_words.predict_proba(validation["text"])
 seconds["bag of words"] = time.monotonic() - started
 started = time.monotonic()
 features = [finetuning.mean_features(classifier, frame["text"].tolist()) for frame in (train, validation)]
-results["frozen"] = finetuning.frozen(features[0], train["label"]).predict_proba(features[1])
+regression = finetuning.fit_frozen_head(features[0], train["label"])
+results["frozen"] = regression.predict_proba(features[1])
 seconds["frozen"], trained["frozen"] = time.monotonic() - started, head_size
 print("features", features[0].shape, {name: round(value, 1) for name, value in seconds.items()}, "seconds")
 
@@ -153,7 +155,7 @@ if train_limit is None:  # with few labels they do
 batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 steps = recipe.epochs * -(-len(train) // recipe.batch_size)
-schedule = finetuning.learning_rates(recipe, steps)
+schedule = optimizers.make_schedule(recipe, steps)
 some_steps = np.unique(np.linspace(0, steps, 200).astype(int))
 rates = np.array([float(schedule(step)) for step in some_steps])
 
@@ -170,6 +172,31 @@ course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8
 # normalisation weights do not decay, and gradients are clipped, so that one odd batch cannot throw the model off.
 
 # %% [markdown]
+# Keras writes a step of AdamW as a dozen operations, and each of them goes over all weights. TensorFlow also has a
+# single operation for Adam's part. On a CPU the course takes that one, because it saves time: `optimizers.FusedAdamW`
+# reads and writes each weight fewer times, and otherwise does the same. To see that, let both move a small matrix
+# with the same random gradients.
+
+# %% tags=["needs-tensorflow"]
+import keras
+
+
+def matrix_after(adamw):
+    """Ones (4, 3) after 100 steps of an optimizer, always with the same gradients."""
+    matrix = keras.Variable(np.ones((4, 3), "float32"))
+    optimizer = adamw(0.01, weight_decay=0.01, global_clipnorm=1.0)
+    for gradient in np.random.default_rng(seed).normal(size=(100, 4, 3)):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [matrix])
+    return keras.ops.convert_to_numpy(matrix)
+
+
+if course.has_tensorflow("the faster AdamW"):
+    keras_own = matrix_after(keras.optimizers.AdamW)
+    fused = matrix_after(optimizers.FusedAdamW)
+    course.claim("100 steps move it by over 0.1", np.abs(keras_own - 1).max() > 0.1)
+    course.claim("both AdamW agree to 0.00001", np.abs(keras_own - fused).max() < 1e-5)
+
+# %% [markdown]
 # ## Second way: full fine-tuning
 #
 # All weights train, those of the backbone too. After each epoch the state is saved, so if you stop this cell and run
@@ -177,10 +204,11 @@ course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8
 
 # %% tags=["nbval-ignore-output"]
 started = time.monotonic()
-classifier, history = finetuning.fine_tuned(
+classifier, history = finetuning.load_or_fine_tune(
     train, validation, recipe, course.profile.backbone, len(label_names), remake=True
 )
-seconds["full"], trained["full"] = time.monotonic() - started, finetuning.trained_count(classifier.model)
+seconds["full"] = time.monotonic() - started
+trained["full"] = finetuning.count_trained(classifier.model)
 results["full"] = finetuning.predict_proba(classifier, validation["text"].tolist())
 print(history.round(3).to_string(index=False))
 
@@ -212,11 +240,12 @@ course.finding(
 # %% tags=["nbval-ignore-output"]
 started = time.monotonic()
 fresh = models.make_classifier(course.profile.backbone, len(label_names), seed)
-lora = finetuning.with_lora(fresh, lora_rank)
+lora = finetuning.add_lora(fresh, lora_rank)
 pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
 lora_recipe = finetuning.Recipe(epochs=1, batch_size=batch_size, learning_rate=3e-3, seed=seed)
 finetuning.fine_tune(lora, *pairs, lora_recipe)
-seconds["LoRA"], trained["LoRA"] = time.monotonic() - started, finetuning.trained_count(lora.model)
+seconds["LoRA"] = time.monotonic() - started
+trained["LoRA"] = finetuning.count_trained(lora.model)
 results["LoRA"] = finetuning.predict_proba(lora, validation["text"].tolist())
 
 # %% [markdown]
@@ -267,12 +296,12 @@ if train_limit is None:
 # network from scratch. Here are its first 40 steps on BERT.
 
 # %% tags=["nbval-ignore-output"]
-import keras
-
 failing = models.make_classifier(course.profile.backbone, len(label_names), seed)
 failing.model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 some = train[: 40 * batch_size]
-ids, targets = finetuning.encoded(failing, some["text"].tolist(), some["label"], recipe.max_length)
+ids, targets = finetuning.encode_examples(
+    failing, some["text"].tolist(), some["label"], recipe.max_length
+)
 fitted = failing.model.fit(finetuning.LengthGroupedBatches(ids, targets, batch_size, seed), shuffle=False, verbose=0)
 failing_loss = fitted.history["loss"][0]
 print(f"mean loss of these steps {failing_loss:.2f}; ln 2 is {np.log(2):.2f}")
@@ -465,8 +494,8 @@ course.claim("from 1,600 labels to all, its mean changes by under 2 points", abs
 # %% [markdown]
 # ## Exercises
 #
-# 1. By hand: compute the rate at step 10 of 100 with a peak of 0.001 and a warm-up of 20 steps. Check with `learning_rates`.
-# 2. How many numbers would LoRA of rank 8 train in MiniLM, head for two classes included? Check with `with_lora`.
+# 1. By hand: compute the rate at step 10 of 100 with a peak of 0.001 and a warm-up of 20 steps. Check with `make_schedule`.
+# 2. How many numbers would LoRA of rank 8 train in MiniLM, head for two classes included? Check with `add_lora`.
 # 3. Fit frozen features on 200 labels, with the vector of `[CLS]` instead of the mean. Which is better, and why?
 #
 # With a check that tells you whether your answer holds: [exercises](exercises/05_fine_tuning.ipynb); solved: [solutions](solutions/05_fine_tuning.ipynb).

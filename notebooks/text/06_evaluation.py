@@ -66,7 +66,9 @@ batch_size, learning_rate = batch_size or course.profile.batch_size, learning_ra
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 train, test = splits["train"][:train_limit], splits["test"][:test_limit]
 validation = splits["validation"]
-classifier, _ = finetuning.fine_tuned(train, validation, recipe, course.profile.backbone, len(label_names))
+classifier, _ = finetuning.load_or_fine_tune(
+    train, validation, recipe, course.profile.backbone, len(label_names)
+)
 
 # %% [markdown]
 # ## The test, once

@@ -53,7 +53,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import cleaning, data, evaluation, figures, finetuning, models
-from helpers import runtime, words
+from helpers import optimizers, runtime, words
 
 course = runtime.start(seed, dtype_policy="float32")  # answers are compared to many digits
 
@@ -404,7 +404,8 @@ if course.has_tensorflow("the repaired program"):
     vectors = keras.layers.Dropout(0.1)(HubEncoder(pair / "encoder")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(len(names))(vectors))
     steps = passes * -(-len(train[0]) // 16)
-    optimizer = finetuning.make_optimizer(finetuning.Recipe(), steps, model.trainable_variables)
+    variables = model.trainable_variables
+    optimizer = optimizers.make_optimizer(finetuning.Recipe(), steps, variables)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
@@ -436,7 +437,9 @@ if course.has_tensorflow("the repaired program"):
 # %% tags=["nbval-ignore-output"]
 reviews, label_names = data.prepare_splits()
 recipe = finetuning.Recipe(epochs=passes)
-classifier, history = finetuning.fine_tuned(reviews["train"][:number_of_reviews], reviews["validation"], recipe)
+classifier, history = finetuning.load_or_fine_tune(
+    reviews["train"][:number_of_reviews], reviews["validation"], recipe
+)
 answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
 print({name: round(value, 2) for name, value in evaluation.scores(reviews["test"]["label"], answers).items()})
 print(label_names[finetuning.predict_proba(classifier, ["I would buy it again."])[0].argmax()])

@@ -63,7 +63,9 @@ splits, label_names = data.prepare_splits(course.source, max_rows)
 batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
 train, validation, test = (splits[name] for name in ("train", "validation", "test"))
-classifier, _ = finetuning.fine_tuned(train[:train_limit], validation, recipe, course.profile.backbone, len(label_names))
+classifier, _ = finetuning.load_or_fine_tune(
+    train[:train_limit], validation, recipe, course.profile.backbone, len(label_names)
+)
 
 # %% [markdown]
 # ## What must go along

@@ -32,7 +32,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
 # %%
 import numpy as np
 
-from helpers import data, evaluation, finetuning, models, runtime
+from helpers import data, evaluation, finetuning, models, optimizers, runtime
 
 course = runtime.start()
 splits, label_names = data.prepare_splits()
@@ -51,10 +51,11 @@ rate_60 = 0.001 * (1 + np.cos(np.pi * (60 - 20) / 80)) / 2  # half of the 80 ste
 
 # %% tags=["check"]
 assert isinstance(rate_10, float) and isinstance(rate_60, float), "Put two numbers into `rate_10` and `rate_60`."
-schedule = finetuning.learning_rates(finetuning.Recipe(learning_rate=0.001, warmup_share=0.2), 100)
+recipe = finetuning.Recipe(learning_rate=0.001, warmup_share=0.2)
+schedule = optimizers.make_schedule(recipe, 100)
 assert abs(rate_10 - float(schedule(10))) < 1e-6, "At step 10 it has risen half of the way, in a straight line."
 assert abs(rate_60 - float(schedule(60))) < 5e-5, "From step 20 to 100 it falls as a cosine; 60 is half-way."
-print("✓ both rates are those of finetuning.learning_rates")
+print("✓ both rates are those of optimizers.make_schedule")
 
 # %% [markdown]
 # ## Exercise 2
@@ -69,8 +70,8 @@ trained = 6 * 2 * thin + (384 * 2 + 2)  # query and value in 6 layers; the head
 
 # %% tags=["check"]
 assert isinstance(trained, int), "Compute a whole number into `trained`."
-lora = finetuning.with_lora(models.make_classifier(), rank=8)
-counted = finetuning.trained_count(lora.model)
+lora = finetuning.add_lora(models.make_classifier(), rank=8)
+counted = finetuning.count_trained(lora.model)
 assert trained != counted - 770, "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
 assert trained == counted, "A is 384 x 12 x rank, B is rank x 32; for query and value, in six layers; and the head."
 print("✓ as many as Keras counts")
@@ -78,7 +79,7 @@ print("✓ as many as Keras counts")
 # %% [markdown]
 # ## Exercise 3
 #
-# Fit `finetuning.frozen` on 200 labels, once with the mean vectors and once with the vector of `[CLS]`. Put the two validation accuracies
+# Call `finetuning.fit_frozen_head` with 200 labels, once with the mean vectors and once with the vector of `[CLS]`. Put the two validation accuracies
 # into `mean_accuracy` and `cls_accuracy`. Which is better, and why?
 
 # %% tags=["solution"]
@@ -92,20 +93,25 @@ first_token = keras.Model(backbone.input, backbone.output["sequence_output"][:, 
 
 def cls_features(texts):
     """Vectors of [CLS], float32 (texts, 384)."""
-    return finetuning.logits_of(first_token, finetuning.LengthGroupedBatches(models.token_ids(classifier.tokenizer, texts)))
+    ids = models.token_ids(classifier.tokenizer, texts)
+    batches = finetuning.LengthGroupedBatches(ids)
+    return finetuning.predict_logits(first_token, batches)
 
 
 accuracies = []
 for features_of in (lambda texts: finetuning.mean_features(classifier, texts), cls_features):
-    model = finetuning.frozen(features_of(train["text"].tolist()), train["label"])
+    vectors = features_of(train["text"].tolist())
+    model = finetuning.fit_frozen_head(vectors, train["label"])
     accuracies.append(model.score(features_of(validation["text"].tolist()), validation["label"]))
 mean_accuracy, cls_accuracy = accuracies
 
 # %% tags=["check"]
 assert isinstance(mean_accuracy, float) and isinstance(cls_accuracy, float), "Put two accuracies, 0 to 1, into the two names."
 base = models.make_classifier()
-known = finetuning.frozen(finetuning.mean_features(base, train["text"].tolist()), train["label"])
+mean_vectors = finetuning.mean_features(base, train["text"].tolist())
+known = finetuning.fit_frozen_head(mean_vectors, train["label"])
 expected = known.score(finetuning.mean_features(base, validation["text"].tolist()), validation["label"])
-assert abs(mean_accuracy - expected) < 0.02, "For the mean: finetuning.mean_features, then finetuning.frozen on 200 labels."
+hint = "For the mean: finetuning.mean_features, then finetuning.fit_frozen_head on 200 labels."
+assert abs(mean_accuracy - expected) < 0.02, hint
 assert 0.45 < cls_accuracy < 0.9 and cls_accuracy != mean_accuracy, "For [CLS] take sequence_output[:, 0] of the backbone."
 print("✓ both measured; the model was trained for the mean")
