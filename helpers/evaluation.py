@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from helpers import runtime
+
 
 def check_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Raise ValueError unless `probabilities` (texts, classes) fit `labels` (texts,) and rows sum to 1."""
@@ -297,7 +299,6 @@ def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
     """Write scores.txt (for the end of `make run`), whole or not at all; return the text. `table`: that of `compare`."""
     shown = (100 * table[["accuracy", "low", "high", "f1"]]).round(1).to_string()
     text = f"Test texts: {test_reviews}. Accuracy with its 95 % interval, and macro F1, in %:\n{shown}\n"
-    unfinished = folder / "scores.txt.unfinished"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(folder / "scores.txt")
+    with runtime.written_whole(folder / "scores.txt") as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return text

@@ -59,7 +59,7 @@ def saved_model(classifier: models.Classifier, folder: Path, labels: Sequence[st
         raise ValueError(f"{len(labels)} labels for {classifier.num_classes} classes: name each class once.")
     import tensorflow as tf
 
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         module = _module(classifier)
         tf.saved_model.save(module, str(unfinished), signatures=module.predict)
         (unfinished / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False), encoding="utf-8")
@@ -144,7 +144,7 @@ def hub_pair(classifier: models.Classifier, folder: Path) -> Path:
         mean = tf.reduce_sum(vectors * mask, axis=1) / tf.reduce_sum(mask, axis=1)
         return {"sequence_output": vectors, "pooled_output": mean}
 
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         first, second = tf.train.Checkpoint(), tf.train.Checkpoint()
         first.__call__ = preprocess
         second.__call__ = encode
@@ -180,7 +180,7 @@ def lite(
     unknown = set(kinds) - set(LITE_KINDS)
     if unknown:
         raise ValueError(f"There is no kind {sorted(unknown)} of LiteRT file. There are: {', '.join(LITE_KINDS)}.")
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         for kind in kinds:
             converter = _converter(classifier, kind, samples)
             with _quiet():
@@ -319,7 +319,7 @@ def onnx(classifier: models.Classifier, folder: Path) -> Path:
 
     names = ("token_ids", "segment_ids", "padding_mask")
     signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in names}]
-    with runtime.replaced_when_complete(folder) as unfinished, _quiet():
+    with runtime.written_whole(folder, folder=True) as unfinished, _quiet():
         path = unfinished / "model.onnx"
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
         gc.collect()  # its leavings are many times as large as the model
@@ -435,7 +435,6 @@ unless they are scaled (lesson 06). Not to be used to judge people.
 ## Made with
 {versions}
 """
-    unfinished = folder / "README.md.unfinished"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(folder / "README.md")
+    with runtime.written_whole(folder / "README.md") as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return text

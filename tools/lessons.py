@@ -221,10 +221,8 @@ def outputs(paths: list[Path]) -> int:
         execute(notebook, path.stem)
         as_shown(notebook)
         notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
-        target = NOTEBOOKS / f"{path.stem}.ipynb"
-        unfinished = target.with_suffix(".unfinished")
-        nbformat.write(notebook, unfinished)
-        unfinished.replace(target)
+        with runtime.written_whole(NOTEBOOKS / f"{path.stem}.ipynb") as unfinished:
+            nbformat.write(notebook, unfinished)
     return 0
 
 
