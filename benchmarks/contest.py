@@ -108,11 +108,9 @@ def stored(path: Path, present: dict) -> list[dict]:
 
 def write(path: Path, present: dict, rounds: list[dict]) -> None:
     """Write a result file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
     content = {"circumstances": present, "rounds": rounds}
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with runtime.written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def schedule(rounds: dict[str, int]) -> list[tuple[int, str]]:
@@ -255,9 +253,8 @@ def publish(contest: Contest, folder: Path, readme: Path) -> None:
     contest.figure(content["rounds"]).savefig(path.with_suffix(".png"), dpi=100)
     part = f"{contest.report(content['rounds'])}\n\n{origin(content)}"
     text = filled(readme.read_text(encoding="utf-8"), contest.name, part)
-    unfinished = readme.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(readme)
+    with runtime.written_whole(readme) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     print(f"\n{part}\n")
 
 

@@ -42,7 +42,7 @@ TESTS = [
     "evaluation",
     "pretraining",
 ]  # those that need neither TensorFlow nor the checked weights
-HELPERS = ["pandas", "scipy", "tqdm", "regex"]  # what the course's helpers import
+HELPERS = ["pandas", "scipy", "tqdm", "regex", "filelock", "psutil"]  # what the course's helpers import
 NEEDS = {
     "bert": ["jax", "keras", "keras_hub", "optree", *HELPERS],
     "transformers": ["torch", "transformers"],
@@ -50,7 +50,7 @@ NEEDS = {
     "tests": ["jax", "keras", "keras_hub", "optree", *HELPERS, "pytest", "sklearn"],
 }  # fmt: skip
 MINUTES = {"bert": 4, "transformers": 4, "lessons": 8, "tests": 9}  # at most; a CPU, with --tiny, gets thrice as many
-CARRIED = ["keras", "keras-hub", "optree", "ftfy", "wcwidth"]
+CARRIED = ["keras", "keras-hub", "optree", "ftfy", "wcwidth", "filelock", "psutil"]
 CARRIED_BYTES = 64 * 2**20
 
 

@@ -31,10 +31,8 @@ def write(path: Path, inputs: dict, points: list[dict]) -> None:
     """Write a result file whole or not at all."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
     content = {"circumstances": circumstances(inputs), "machine": machine, "points": points}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with runtime.written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def complete(

@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
-import os
 import platform
 import re
 import sys
@@ -210,26 +209,20 @@ def harvest(sources: Path | Sequence[Source], out: Path) -> dict:
     """
     sources = folder_sources(sources) if isinstance(sources, Path) else list(sources)
     counts, digest = Counter(), hashlib.sha256()
-    unfinished = out.with_name(f"{out.name}.{os.getpid()}.unfinished")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with unfinished.open("wb") as file:
-            for example in examples(sources, counts):
-                line = json.dumps(example, ensure_ascii=False).encode() + b"\n"
-                words = len(example["text"].split())
-                counts.update(
-                    {"texts": 1, "words": words, f"{example['split']} texts": 1, f"{example['split']} words": words}
-                )
-                digest.update(line)
-                file.write(line)
-            if not counts["texts"]:
-                raise CorpusError(f"No docstring of {MIN_WORDS} words in {counts['files']} files. Is the folder right?")
-            versions = {source.package: source.version for source in sources}
-            manifest = {"manifest": dict(counts), "versions": versions, "sha256": digest.hexdigest()}
-            file.write(json.dumps(manifest).encode() + b"\n")
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with runtime.written_whole(out) as unfinished, unfinished.open("wb") as file:
+        for example in examples(sources, counts):
+            line = json.dumps(example, ensure_ascii=False).encode() + b"\n"
+            words = len(example["text"].split())
+            counts.update(
+                {"texts": 1, "words": words, f"{example['split']} texts": 1, f"{example['split']} words": words}
+            )
+            digest.update(line)
+            file.write(line)
+        if not counts["texts"]:
+            raise CorpusError(f"No docstring of {MIN_WORDS} words in {counts['files']} files. Is the folder right?")
+        versions = {source.package: source.version for source in sources}
+        manifest = {"manifest": dict(counts), "versions": versions, "sha256": digest.hexdigest()}
+        file.write(json.dumps(manifest).encode() + b"\n")
     return manifest
 
 
@@ -364,7 +357,7 @@ def write_tokens(texts: Iterable[str], vocabulary: Sequence[str], folder: Path) 
     """Tokenise texts, 1,000 at a time, into a folder that `read_tokens` reads; it appears whole or not at all."""
     tokenizer, starts, batch = models.make_reference_tokenizer(vocabulary), array.array("q", [0]), []
     digest, end = hashlib.sha256("\n".join(vocabulary).encode()), vocabulary.index("[SEP]")
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         with (unfinished / "ids.int32").open("wb") as file:
 
             def flush() -> None:

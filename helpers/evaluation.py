@@ -336,9 +336,8 @@ def save_scores(table: pd.DataFrame, test_reviews: int, folder: Path) -> str:
     """Write scores.txt (for the end of `make run`), whole or not at all; return the text. `table`: that of `compare`."""
     shown = (100 * table[["accuracy", "low", "high", "f1"]]).round(1).to_string()
     text = f"Test texts: {test_reviews}. Accuracy with its 95 % interval, and macro F1, in %:\n{shown}\n"
-    unfinished = folder / "scores.txt.unfinished"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(folder / "scores.txt")
+    with runtime.written_whole(folder / "scores.txt") as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return text
 
 
@@ -381,7 +380,6 @@ unless they are scaled (lesson 06). Not to be used to judge people.
 ## Made with
 {versions}
 """
-    unfinished = folder / "README.md.unfinished"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(folder / "README.md")
+    with runtime.written_whole(folder / "README.md") as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return text

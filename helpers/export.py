@@ -59,7 +59,7 @@ def write_saved_model(classifier: models.Classifier, folder: Path, labels: Seque
         raise ValueError(f"{len(labels)} labels for {classifier.num_classes} classes: name each class once.")
     import tensorflow as tf
 
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         module = _module("predict", _predict_function(classifier), classifier.model.variables)
         tf.saved_model.save(module, str(unfinished), signatures=module.predict)
         (unfinished / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False), encoding="utf-8")
@@ -137,7 +137,7 @@ def write_hub_pair(classifier: models.Classifier, folder: Path) -> Path:
 
     preprocess, encode, backbone = _hub_preprocess(classifier), _hub_encode(classifier.backbone), classifier.backbone
     encoder = _module("__call__", encode, backbone.variables, backbone.trainable_variables)
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         tf.saved_model.save(_module("__call__", preprocess), str(unfinished / "preprocess"))
         tf.saved_model.save(encoder, str(unfinished / "encoder"))
     return folder
@@ -196,7 +196,7 @@ def write_lite(
     unknown = set(kinds) - set(LITE_KINDS)
     if unknown:
         raise ValueError(f"There is no kind {sorted(unknown)} of LiteRT file. There are: {', '.join(LITE_KINDS)}.")
-    with runtime.replaced_when_complete(folder) as unfinished:
+    with runtime.written_whole(folder, folder=True) as unfinished:
         for kind in kinds:
             converter = _converter(classifier, kind, samples)
             with _quiet():
@@ -330,7 +330,7 @@ def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     signature = [{name: keras.InputSpec(shape=(None, None), dtype="int32", name=name) for name in HUB_NAMES}]
-    with runtime.replaced_when_complete(folder) as unfinished, _quiet():
+    with runtime.written_whole(folder, folder=True) as unfinished, _quiet():
         path = unfinished / "model.onnx"
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
         gc.collect()  # its leavings are many times as large as the model

@@ -205,10 +205,8 @@ def count_trained(model: keras.Model) -> int:
 
 def save_arrays(path: Path, arrays: Sequence[np.ndarray], facts: dict) -> None:
     """Write arrays and facts (values that JSON can hold) to one `.npz` file, whole or not at all."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
+    with runtime.written_whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, *arrays, facts=np.array(json.dumps(facts)))
-    unfinished.replace(path)
 
 
 def load_arrays(path: Path) -> tuple[list[np.ndarray], dict]:
@@ -438,8 +436,8 @@ def load_or_fine_tune(
         history = fine_tune(classifier, *pairs, recipe, checkpoint_folder)
         save_arrays(folder / "weights.npz", values_of(classifier.model.variables), {})
         history.to_csv(folder / "history.csv", index=False)
+        shutil.rmtree(checkpoint_folder, ignore_errors=True)  # here: later another process may need its own
 
     folder = runtime.artifact("classifier", make, inputs, sources, remake)
-    shutil.rmtree(checkpoint_folder, ignore_errors=True)
     assign(classifier.model.variables, load_arrays(folder / "weights.npz")[0])
     return classifier, pd.read_csv(folder / "history.csv")

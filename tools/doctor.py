@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import course
 
 NEEDED_GB = 10  # two environments of about 4 GB, the weights, what the lessons make
-NEEDED_MEMORY_GIB = 10
+SYSTEM_GIB = 1  # of memory, for all but the lesson
 # Packages that the lessons import, by their names on the package index.
 PACKAGES = [
     "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "keras", "keras-hub", "keras-nlp",
@@ -96,16 +96,20 @@ def disk(free_bytes: int) -> list[Finding]:
     ]
 
 
-def memory(total_bytes: int | None) -> list[Finding]:
-    """Is there enough memory to fine-tune?"""
-    if total_bytes is None or total_bytes >= NEEDED_MEMORY_GIB * 2**30:
+def memory_of_lessons(readme: str) -> dict[str, float]:
+    """Lesson's number -> GiB that it was measured to take, from the README's table."""
+    return {number: float(gib) for number, gib in re.findall(r"^\| \[(\d\d) .* \| ([\d.]+) \|$", readme, flags=re.M)}
+
+
+def memory(total_bytes: int | None, readme: str | None = None) -> list[Finding]:
+    """Is there enough memory for each lesson? `readme`: the text with their table (default: the course's)."""
+    needed = memory_of_lessons(readme or (course.COURSE / "README.md").read_text(encoding="utf-8"))
+    total = float("inf") if total_bytes is None else total_bytes / 2**30
+    too_large = [f"{number} ({gib} GiB)" for number, gib in needed.items() if gib + SYSTEM_GIB > total]
+    if not too_large:
         return []
-    return [
-        Finding(
-            f"This machine has {total_bytes / 2**30:.1f} GiB of memory; lesson 11 takes up to {NEEDED_MEMORY_GIB}.",
-            "Close other programs; lessons 00 to 07 take 3 GiB. Colab has enough for lesson 11.",
-        )
-    ]
+    problem = f"This machine has {total:.1f} GiB of memory; that is little for lesson {', '.join(too_large)}."
+    return [Finding(problem, "Close other programs. Colab has enough for any lesson.")]
 
 
 def packages(found: dict[str, str | None], lock: str) -> list[Finding]:
@@ -122,6 +126,16 @@ def packages(found: dict[str, str | None], lock: str) -> list[Finding]:
             problem = f"{name} is {version}; the lock names {wanted}."
             findings.append(Finding(problem, "Delete the folder .venv and run `make setup`."))
     return findings
+
+
+def made_for_this_checkout(folder: Path) -> list[Finding]:
+    """Was the environment made to its end, and for the course in this very folder?"""
+    remedy = "`make setup` makes it anew; `make run` does so by itself."
+    if old := course.moved_from(folder):
+        return [Finding(f"The environment belongs to the checkout in {old}; this one is in {course.COURSE}.", remedy)]
+    if course.python_of(folder).is_file() and not (folder / "made-from").is_file():
+        return [Finding("The course's environment was not made to its end.", remedy)]
+    return []
 
 
 def environment(folder: Path, lock: str) -> list[Finding]:
@@ -154,7 +168,9 @@ CHECKS: dict[str, Callable[[], list[Finding]]] = {
     "virtual environments": lambda: venv_module(importlib.util.find_spec("ensurepip") is not None),
     "disk": lambda: disk(shutil.disk_usage(course.COURSE).free),
     "memory": lambda: memory(total_memory()),
-    "environment": lambda: environment(course.MAIN, course.LOCK.read_text(encoding="utf-8")),
+    "environment": lambda: (
+        made_for_this_checkout(course.MAIN) or environment(course.MAIN, course.LOCK.read_text(encoding="utf-8"))
+    ),
 }
 
 

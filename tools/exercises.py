@@ -60,10 +60,8 @@ def exercise_form(solutions: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    nbformat.write(notebook, unfinished)
-    unfinished.replace(path)
+    with runtime.written_whole(path) as unfinished:
+        nbformat.write(notebook, unfinished)
 
 
 def main(arguments: list[str] | None = None) -> int:

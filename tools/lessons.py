@@ -297,10 +297,8 @@ def write_executed(path: Path, lane: int = 0) -> bool:
     execute(client_for(notebook), path.stem, lane)
     as_shown(notebook)
     notebook.metadata["language_info"] = {"name": "python"}  # the version would differ from machine to machine
-    target = NOTEBOOKS / f"{path.stem}.ipynb"
-    unfinished = target.with_suffix(".unfinished")
-    nbformat.write(notebook, unfinished)
-    unfinished.replace(target)
+    with runtime.written_whole(NOTEBOOKS / f"{path.stem}.ipynb") as unfinished:
+        nbformat.write(notebook, unfinished)
     return True
 
 

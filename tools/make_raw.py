@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from helpers import runtime
+
 COURSE = Path(__file__).resolve().parent.parent
 SEED = 20261124
 COLUMNS = ["review_id", "text", "stars", "domain", "style"]
@@ -424,11 +426,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=COURSE / "data" / "raw", help="where the two files go")
     folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in zip(("reviews.csv", "manifest.csv"), make(), strict=True):
-        temporary = folder / f"{name}.part"
-        temporary.write_bytes(text.encode("utf-8"))
-        temporary.replace(folder / name)
+        with runtime.written_whole(folder / name) as unfinished:
+            unfinished.write_bytes(text.encode("utf-8"))
         print(f"{name}: {text.count(chr(10)):,} lines")
 
 

@@ -7,7 +7,6 @@ import base64
 import json
 import re
 import sys
-from pathlib import Path
 
 import nbformat
 
@@ -45,23 +44,18 @@ def with_figure(text: str, alt: str) -> str:
     return re.sub(r"!\[[^\]]*\]\(data/results/accuracy\.png\)", f"![{alt}](data/results/accuracy.png)", text)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
-
-
 def main() -> int:
     """Measure, draw, write."""
     measured = runtime.artifacts_folder() / "run" / "measured.json"
     if not measured.is_file():
         sys.exit("There is nothing measured yet: `make run` first.")
     image, alt = figure_of(nbformat.read(runtime.COURSE / "notebooks" / "06_evaluation.ipynb", as_version=4))
-    replace_file(FIGURE, image)
+    with runtime.written_whole(FIGURE) as unfinished:
+        unfinished.write_bytes(image)
     rows = json.loads(measured.read_text(encoding="utf-8"))
     text = with_figure(with_measured(README.read_text(encoding="utf-8"), rows), alt)
-    replace_file(README, text.encode())
+    with runtime.written_whole(README) as unfinished:
+        unfinished.write_bytes(text.encode())
     return 0
 
 
