@@ -1,7 +1,6 @@
 """The repository's own rules: lock, environments, lessons, imports, doctor. None of it needs a model."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -129,12 +128,28 @@ def test_the_second_environment_is_the_lock_without_tensorflow():
     assert "--hash" in shorter and shorter.count("==") == LOCK.count("==") - len(course.TENSORFLOW_FAMILY)
 
 
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "course.yml").read_text(encoding="utf-8"))
+
+
 def test_the_workflow_tests_each_python_and_the_newest_weekly():
-    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "course.yml").read_text(encoding="utf-8"))["jobs"]
+    jobs = WORKFLOW["jobs"]
     for job in jobs.values():
         assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
         assert any("make test" in step.get("run", "") for step in job["steps"])
     assert "== 'schedule'" in jobs["newest"]["if"] and "!= 'schedule'" in jobs["locked"]["if"]
+
+
+def concurrency_group(**github: str) -> str:
+    """The workflow's concurrency group for a run with this context."""
+    return re.sub(r"\$\{\{ github\.(\w+) \}\}", lambda name: github[name[1]], WORKFLOW["concurrency"]["group"])
+
+
+def test_a_push_and_the_weekly_run_do_not_cancel_each_other():
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] is True
+    main = {"workflow": "course", "ref": "refs/heads/main"}
+    push, weekly = (concurrency_group(event_name=event, **main) for event in ("push", "schedule"))
+    other = concurrency_group(workflow="course", ref="refs/pull/7/merge", event_name="pull_request")
+    assert len({push, weekly, other}) == 3 and not any("{" in group for group in (push, weekly, other))
 
 
 # ---- helpers
@@ -292,9 +307,7 @@ def test_links_in_documents_lead_somewhere():
 
 
 def test_the_address_is_a_plain_placeholder_until_there_is_one():
-    address = json.loads((ROOT / "notebooks" / "address.json").read_text(encoding="utf-8"))
-    assert address["tag"] == "v" + PROJECT["project"]["version"]
-    assert address["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert bootstrap.facts()["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tool_writes_what_was_measured_and_the_figure_into_the_readme():
