@@ -12,7 +12,6 @@ import course
 import doctor
 import jupytext
 import lessons
-import mutants
 import nbformat
 import pytest
 import readme
@@ -336,18 +335,6 @@ def test_the_readmes_figure_is_that_of_lesson_07():
     image, alt = readme.figure_of(nbformat.read(lesson_06, as_version=4))
     assert readme.FIGURE.read_bytes() == image
     assert f"![{alt}](data/results/accuracy.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_mutants_break_code_and_leave_wording_alone():
-    source = 'def f(x: int = 3):\n    "doc"\n    if x > 2:\n        raise ValueError(f"{x + 1} is bad")\n    print(7)\n    return x * 2\n'
-    found = [mutants.mutant(source, number) for number in mutants.sites(source, {1, 2, 3, 4, 5, 6})]
-    assert sorted((line, what) for _, line, what in found) == [
-        (1, "constant becomes 4"), (3, "comparison becomes GtE"), (3, "condition negated"), (3, "constant becomes 3"),
-        (6, "constant becomes 3"), (6, "operator becomes Div"), (6, "returns None"),
-    ]  # fmt: skip
-    assert all(ast.unparse(ast.parse(broken)) != ast.unparse(ast.parse(source)) for broken, _, _ in found)
-    assert mutants.sites(source, {4, 5}) == []
-    assert set(mutants.LESSON_OF) == {path.stem for path in (ROOT / "helpers").glob("[!_]*.py")}
 
 
 # ---- doctor
