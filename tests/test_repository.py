@@ -1,9 +1,12 @@
 """The repository's own rules: lock, environments, lessons, imports, doctor. None of it needs a model."""
 
 import ast
+import io
 import re
+import statistics
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -191,6 +194,60 @@ def test_public_functions_have_docstrings():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+NO_CODE = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
+}  # fmt: skip
+
+
+def body_lengths(source: str) -> dict[str, int]:
+    """Function -> lines of code in its body, without docstring, comments and blank lines."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    code = {line for token in tokens if token.type not in NO_CODE for line in range(token.start[0], token.end[0] + 1)}
+    lengths = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            lines = range(body[0].lineno, node.end_lineno + 1) if body else ()
+            lengths[f"{node.name}, line {node.lineno}"] = len(code.intersection(lines))
+    return lengths
+
+
+def test_lines_of_a_body_are_counted():
+    source = """
+def f(a,
+      b):
+    '''One.
+
+    Two.'''
+    # why
+    c = [
+        a,  # the first
+
+        b,
+    ]
+
+    def g():
+        return '''x
+        y'''
+    return c, g
+
+def h():
+    '''Nothing more.'''
+"""
+    assert body_lengths(source) == {"f, line 2": 8, "g, line 14": 2, "h, line 19": 0}
+
+
+def test_functions_are_short():
+    """The house's rule: half of them at most 8 lines, nine of ten under 20."""
+    lengths = {}
+    for path in (ROOT / "helpers").glob("*.py"):
+        found = body_lengths(path.read_text(encoding="utf-8"))
+        lengths |= {f"{path.name}: {name}": length for name, length in found.items()}
+    assert len(lengths) > 200 and statistics.median(lengths.values()) <= 8
+    long = [name for name, length in lengths.items() if length >= 20]
+    assert len(long) <= len(lengths) / 10, long
 
 
 def test_each_helper_has_its_test_file():
