@@ -3,6 +3,7 @@
 import argparse
 import ast
 import re
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -83,18 +84,21 @@ def test_what_the_cell_changes_is_found():
 
 
 def test_git_finds_the_commit_here_at_the_badges_address(tmp_path, monkeypatch):
-    """The clone command of the cell, as it is, with the variables that the tool sets."""
+    """The cell as it is, with the variables that the tool sets: it clones this commit and runs its setup.py."""
     made = tmp_path / "made"
-    colab.subprocess.run(["git", "init", "-q", str(made)], check=True)
-    commit = ["-c", "user.name=a", "-c", "user.email=b", "commit", "-q", "--allow-empty", "-m", "only"]
-    colab.subprocess.run(["git", "-C", str(made), *commit], check=True)
+    (made / "colab").mkdir(parents=True)
+    (made / "colab" / "setup.py").write_text("print('set up from', __file__)", encoding="utf-8")
+    git = ["git", "-C", str(made), "-c", "user.name=a", "-c", "user.email=b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "only"]):
+        subprocess.run([*git, *command], check=True)
     monkeypatch.setattr(colab, "COURSE", made)
-    for name, value in colab.address_on_this_machine(tmp_path / "origin.git").items():
-        monkeypatch.setenv(name, value)
-    facts = colab.bootstrap.facts()
-    clone = ["git", "clone", "-q", "--depth=1", "--branch", facts["tag"], f"https://github.com/{facts['repository']}"]
-    colab.subprocess.run([*clone, str(tmp_path / "course")], check=True, capture_output=True)
-    assert (tmp_path / "course" / ".git").is_dir()
+    variables = runtime.environment_with(COLAB_RELEASE_TAG="stand-in")
+    variables |= colab.address_on_this_machine(tmp_path / "origin.git")
+    colab.run_cell(sys.executable, tmp_path / "content", variables)
+    assert (tmp_path / "content" / "course" / ".git").is_dir()
+    again = [sys.executable, "-c", colab.bootstrap.cell()]  # as in the next lesson: the clone is there
+    printed = subprocess.run(again, check=True, cwd=tmp_path / "content", env=variables, capture_output=True, text=True)
+    assert printed.stdout == "set up from course/colab/setup.py\n" and printed.stderr == ""
 
 
 # ---- GPU

@@ -1,10 +1,12 @@
 """The repository's own rules: lock, environments, lessons, imports, doctor. None of it needs a model."""
 
 import ast
-import json
+import io
 import re
+import statistics
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -13,7 +15,6 @@ import course
 import doctor
 import jupytext
 import lessons
-import mutants
 import nbformat
 import pytest
 import readme
@@ -130,12 +131,28 @@ def test_the_second_environment_is_the_lock_without_tensorflow():
     assert "--hash" in shorter and shorter.count("==") == LOCK.count("==") - len(course.TENSORFLOW_FAMILY)
 
 
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "course.yml").read_text(encoding="utf-8"))
+
+
 def test_the_workflow_tests_each_python_and_the_newest_weekly():
-    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "course.yml").read_text(encoding="utf-8"))["jobs"]
+    jobs = WORKFLOW["jobs"]
     for job in jobs.values():
         assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
         assert any("make test" in step.get("run", "") for step in job["steps"])
     assert "== 'schedule'" in jobs["newest"]["if"] and "!= 'schedule'" in jobs["locked"]["if"]
+
+
+def concurrency_group(**github: str) -> str:
+    """The workflow's concurrency group for a run with this context."""
+    return re.sub(r"\$\{\{ github\.(\w+) \}\}", lambda name: github[name[1]], WORKFLOW["concurrency"]["group"])
+
+
+def test_a_push_and_the_weekly_run_do_not_cancel_each_other():
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] is True
+    main = {"workflow": "course", "ref": "refs/heads/main"}
+    push, weekly = (concurrency_group(event_name=event, **main) for event in ("push", "schedule"))
+    other = concurrency_group(workflow="course", ref="refs/pull/7/merge", event_name="pull_request")
+    assert len({push, weekly, other}) == 3 and not any("{" in group for group in (push, weekly, other))
 
 
 # ---- helpers
@@ -181,6 +198,60 @@ def test_public_functions_have_docstrings():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+NO_CODE = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
+}  # fmt: skip
+
+
+def body_lengths(source: str) -> dict[str, int]:
+    """Function -> lines of code in its body, without docstring, comments and blank lines."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    code = {line for token in tokens if token.type not in NO_CODE for line in range(token.start[0], token.end[0] + 1)}
+    lengths = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            lines = range(body[0].lineno, node.end_lineno + 1) if body else ()
+            lengths[f"{node.name}, line {node.lineno}"] = len(code.intersection(lines))
+    return lengths
+
+
+def test_lines_of_a_body_are_counted():
+    source = """
+def f(a,
+      b):
+    '''One.
+
+    Two.'''
+    # why
+    c = [
+        a,  # the first
+
+        b,
+    ]
+
+    def g():
+        return '''x
+        y'''
+    return c, g
+
+def h():
+    '''Nothing more.'''
+"""
+    assert body_lengths(source) == {"f, line 2": 8, "g, line 14": 2, "h, line 19": 0}
+
+
+def test_functions_are_short():
+    """The house's rule: half of them at most 8 lines, nine of ten under 20."""
+    lengths = {}
+    for path in (ROOT / "helpers").glob("*.py"):
+        found = body_lengths(path.read_text(encoding="utf-8"))
+        lengths |= {f"{path.name}: {name}": length for name, length in found.items()}
+    assert len(lengths) > 200 and statistics.median(lengths.values()) <= 8
+    long = [name for name, length in lengths.items() if length >= 20]
+    assert len(long) <= len(lengths) / 10, long
 
 
 def test_each_helper_has_its_test_file():
@@ -296,9 +367,7 @@ def test_links_in_documents_lead_somewhere():
 
 
 def test_the_address_is_a_plain_placeholder_until_there_is_one():
-    address = json.loads((ROOT / "notebooks" / "address.json").read_text(encoding="utf-8"))
-    assert address["tag"] == "v" + PROJECT["project"]["version"]
-    assert address["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert bootstrap.facts()["repository"] in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tool_writes_what_was_measured_and_the_figure_into_the_readme():
@@ -327,18 +396,6 @@ def test_the_readmes_figure_is_that_of_lesson_07():
     image, alt = readme.figure_of(nbformat.read(lesson_06, as_version=4))
     assert readme.FIGURE.read_bytes() == image
     assert f"![{alt}](data/results/accuracy.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_mutants_break_code_and_leave_wording_alone():
-    source = 'def f(x: int = 3):\n    "doc"\n    if x > 2:\n        raise ValueError(f"{x + 1} is bad")\n    print(7)\n    return x * 2\n'
-    found = [mutants.mutant(source, number) for number in mutants.sites(source, {1, 2, 3, 4, 5, 6})]
-    assert sorted((line, what) for _, line, what in found) == [
-        (1, "constant becomes 4"), (3, "comparison becomes GtE"), (3, "condition negated"), (3, "constant becomes 3"),
-        (6, "constant becomes 3"), (6, "operator becomes Div"), (6, "returns None"),
-    ]  # fmt: skip
-    assert all(ast.unparse(ast.parse(broken)) != ast.unparse(ast.parse(source)) for broken, _, _ in found)
-    assert mutants.sites(source, {4, 5}) == []
-    assert set(mutants.LESSON_OF) == {path.stem for path in (ROOT / "helpers").glob("[!_]*.py")}
 
 
 # ---- doctor

@@ -1,66 +1,48 @@
-"""The bootstrap cell and the Colab badge of each lesson, made from notebooks/address.json and the lock.
+"""Writes the bootstrap cell and the Colab badge into all text twins and notebooks: python tools/bootstrap.py
 
-python tools/bootstrap.py writes both into all text twins and notebooks; a test compares them.
+Both name the repository (notebooks/address.json) and the tag, which is the version in pyproject.toml. Outputs stay as they
+are. A test compares what stands in the lessons with what this tool would write.
 """
 
+import argparse
 import json
 import re
+import tomllib
 from pathlib import Path
 
 COURSE = Path(__file__).resolve().parents[1]
+# What is to be done in Colab stands in colab/setup.py, which comes with the clone and runs inside the kernel.
 CELL = """\
-# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
-import importlib.metadata
-import importlib.util
-import os
-import subprocess
-import sys
-
-if "COLAB_RELEASE_TAG" in os.environ:
-    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
-        packages = ["keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
-        packages += ["onnx<={onnx}", "onnxruntime=={onnxruntime}", "tf2onnx=={tf2onnx}"]
-        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
-    else:  # the TPU runtime has JAX and no TensorFlow
-        packages = ["--no-deps", "keras=={keras}", "keras-hub=={keras-hub}", "keras-nlp=={keras-nlp}"]
-        os.environ["KERAS_BACKEND"] = "jax"
-    packages += ["ftfy=={ftfy}", "spacy-lookups-data=={spacy-lookups-data}"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
-    address, tag, folder = "https://github.com/{repository}", "{tag}", "/content/course"
-    if not os.path.isdir(folder):
-        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
-    sys.path.insert(0, folder)
-"""
-PACKAGES = re.findall(r"=\{([\w-]+)\}", CELL)  # what the cell installs, in the locked versions
+import os, runpy, subprocess  # outside Colab this cell does nothing more
+if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
+    url, tag = "https://github.com/{repository}", "{tag}"
+    if not os.path.isdir("course"):
+        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
+    runpy.run_path("course/colab/setup.py")"""
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{lesson}.ipynb)"
 )
 BADGE_PATTERN = r"\[!\[Open in Colab\]\(.*?\)\]\(.*?\)"
-CELL_PATTERN = r"# In Colab: install.*?(?=\n# %%)"
+FIRST_CODE_CELL = r"(?<=\n# %%\n).*?(?=\n\n# %%)"  # of a text twin
 
 
 def facts() -> dict[str, str]:
-    """Repository, tag and the locked versions that the texts above name; ValueError where the lock lacks one."""
+    """The `repository` as OWNER/NAME, and the `tag` under which this version of the course is published."""
     address = json.loads((COURSE / "notebooks" / "address.json").read_text(encoding="utf-8"))
-    lock = (COURSE / "requirements.lock").read_text(encoding="utf-8")
-    locked = dict(re.findall(rf"^({'|'.join(PACKAGES)})==(\S+)", lock, flags=re.M))
-    if missing := set(PACKAGES) - set(locked):
-        raise ValueError(f"The lock lacks {', '.join(sorted(missing))}, which the bootstrap cell installs.")
-    return address | locked
+    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"repository": address["repository"], "tag": "v" + project["version"]}
 
 
 def cell() -> str:
     """Source of the bootstrap cell."""
-    text = CELL
-    for name, value in facts().items():
-        text = text.replace("{" + name + "}", value)
-    return text.strip()
+    known = facts()
+    return CELL.replace("{repository}", known["repository"]).replace('"{tag}"', f'"{known["tag"]}"')
 
 
 def badge(lesson: str) -> str:
     """Markdown of a lesson's badge."""
-    return BADGE.format(lesson=lesson, **{k: v for k, v in facts().items() if k in ("repository", "tag")})
+    return BADGE.format(lesson=lesson, **facts())
 
 
 def address_of(path: Path) -> str:
@@ -68,21 +50,34 @@ def address_of(path: Path) -> str:
     return path.stem if path.relative_to(COURSE).parts[1] in ("text", path.name) else f"exercises/{path.stem}"
 
 
+def with_badge(text: str, path: Path) -> str:
+    """The text of a lesson's head with the badge of the lesson at `path`."""
+    return re.sub(BADGE_PATTERN, lambda _: badge(address_of(path)), text, count=1)
+
+
+def write_twin(path: Path) -> None:
+    """Write badge and cell into a text twin."""
+    text = with_badge(path.read_text(encoding="utf-8"), path)
+    path.write_text(re.sub(FIRST_CODE_CELL, lambda _: cell(), text, count=1, flags=re.S), encoding="utf-8")
+
+
+def write_notebook(path: Path) -> None:
+    """Write badge and cell into a notebook's first two cells."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    head = with_badge("".join(content["cells"][0]["source"]), path)
+    for number, source in enumerate((head, cell())):
+        content["cells"][number]["source"] = source.splitlines(keepends=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    """Write badge and cell into each lesson, exercise and solution, twins and notebooks alike; outputs stay as they are."""
+    """Write badge and cell into each lesson, exercise and solution, twins and notebooks alike."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     notebooks = COURSE / "notebooks"
     for path in sorted(notebooks.rglob("text/*.py")):
-        text = re.sub(
-            BADGE_PATTERN, lambda _, path=path: badge(address_of(path)), path.read_text(encoding="utf-8"), count=1
-        )
-        text = re.sub(CELL_PATTERN, lambda _: cell() + "\n", text, count=1, flags=re.S)
-        path.write_text(text, encoding="utf-8")
+        write_twin(path)
     for path in sorted(notebooks.rglob("*.ipynb")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        head = re.sub(BADGE_PATTERN, badge(address_of(path)), "".join(content["cells"][0]["source"]), count=1)
-        for number, source in enumerate((head, cell())):
-            content["cells"][number]["source"] = source.splitlines(keepends=True)
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_notebook(path)
 
 
 if __name__ == "__main__":

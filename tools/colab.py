@@ -22,7 +22,7 @@ import course
 
 COURSE = course.COURSE
 RUNTIMES = ("tensorflow", "jax")
-# The cell promises to leave these as they are, which Colab may have imported already.
+# colab/setup.py promises to leave these as they are, which Colab may have imported already.
 UNTOUCHED = ("tensorflow", "tensorflow-text", "jax", "jaxlib", "numpy", "protobuf")
 # As in Colab, the kernel works in /content and finds the course by what the cell did, not by this process's path.
 RUN_LESSONS = """
@@ -86,13 +86,9 @@ def address_on_this_machine(folder: Path) -> dict[str, str]:
 
 
 def run_cell(interpreter: Path, content: Path, variables: dict[str, str]) -> None:
-    """Run the bootstrap cell with `content` for Colab's folder of that name; also in the lessons that it fetches."""
+    """Run the bootstrap cell in `content`, which stands for Colab's folder of that name; it leaves the clone there."""
     content.mkdir()
-    cell = bootstrap.cell().replace("/content/", f"{content}/")
-    subprocess.run([str(interpreter), "-c", cell], check=True, cwd=content, env=variables)
-    for twin in (content / "course" / "notebooks" / "text").glob("*.py"):
-        text = twin.read_text(encoding="utf-8").replace("/content/", f"{content}/")
-        twin.write_text(text, encoding="utf-8")
+    subprocess.run([str(interpreter), "-c", bootstrap.cell()], check=True, cwd=content, env=variables)
 
 
 def main(arguments: list[str] | None = None) -> int:

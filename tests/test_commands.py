@@ -1,0 +1,116 @@
+"""The commands in the documents: each is parsed by the program that it calls, and nothing is run."""
+
+import argparse
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+
+import course
+import pytest
+
+from helpers import runtime
+
+pytestmark = pytest.mark.repository
+
+ROOT = runtime.COURSE
+PYTHON = re.compile(r"(\.venv/bin/)?python[\d.]*$")
+NOT_OURS = {"git", "sudo", "cd", "conda", "pip", "wsl", "uv"}  # other people's programs
+# What the commands of tools/course.py hand on to another program, with the rest of the line.
+HANDED_ON = {"run": ["tools/lessons.py", "run"], "outputs": ["tools/lessons.py", "outputs"]}
+
+
+class Parsed(Exception):
+    """A program has understood its command line; there the test stops it."""
+
+
+def commands(text):
+    """The shell commands in a document: lines of its bash blocks, and what stands in backquotes and begins as one."""
+    lines = [
+        line for block in re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S) for line in block.splitlines()
+    ]
+    outside_blocks = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    lines += [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside_blocks)]
+    parts = [shlex.split(part, comments=True) for line in lines for part in line.split("&&")]
+    starts = {"make", *NOT_OURS}
+    return [words for words in parts if len(words) > 1 and (words[0] in starts or PYTHON.match(words[0]))]
+
+
+def stop_after_parsing(monkeypatch):
+    """Let each program end with Parsed as soon as it has understood its command line."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_only(self, args=None, namespace=None):
+        parse(self, args, namespace)
+        raise Parsed
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+
+
+def check(words, monkeypatch):
+    """Raises AssertionError, or ends as the program would, where a command would not be understood."""
+    if words[0] == "make":
+        if not shutil.which("make"):
+            pytest.skip("make is not installed")
+        shown = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True)
+        assert shown.returncode == 0, shown.stderr
+        for line in shown.stdout.splitlines():
+            check(shlex.split(line), monkeypatch)
+    elif PYTHON.match(words[0]) and words[1] != "-m":
+        check_script(words[1], words[2:], monkeypatch)
+    else:
+        assert words[0] in NOT_OURS or words[1:4] == ["-m", "pip", "install"], f"whose program is {words[0]}?"
+
+
+def check_script(script, arguments, monkeypatch):
+    """Let a script parse its arguments; those of tools/course.py go to the program that it calls."""
+    if script == "tools/course.py":
+        assert arguments[0] in course.COMMANDS
+        if arguments[0] in HANDED_ON:
+            script, *first = HANDED_ON[arguments[0]]
+            check_script(script, [*first, *arguments[1:]], monkeypatch)
+        else:
+            assert arguments[1:] == []
+        return
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(Parsed):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+
+
+FOUND = {
+    f"{name}: {' '.join(words)}": words
+    for name in ("CONTRIBUTING.md", "README.md")
+    for words in commands((ROOT / name).read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("command", FOUND)
+def test_a_command_in_a_document_is_understood(command, monkeypatch):
+    stop_after_parsing(monkeypatch)
+    check(FOUND[command], monkeypatch)
+
+
+def test_the_commands_are_found():
+    text = "Say `make run DATA=a` and\n`python\n tools/x.py`; `python` alone, `data.load()`.\n```bash\nmake lint  # all\n```\n"
+    assert commands(text) == [["make", "lint"], ["make", "run", "DATA=a"], ["python", "tools/x.py"]]
+    for part in ("tools/mutants.py --own-tests", "tools/exercises.py outputs", "tools/bootstrap.py", "make outputs"):
+        assert any(name.startswith("CONTRIBUTING.md") and part in name for name in FOUND), part
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python tools/exercises.py",
+        "python tools/mutants.py --seed x",
+        "python tools/lessons.py twin",
+        "python tools/course.py test now",
+        "make bnech",
+        "mkae test",
+    ],
+)
+def test_what_a_program_would_refuse_is_noticed(line, monkeypatch):
+    stop_after_parsing(monkeypatch)
+    with pytest.raises((SystemExit, AssertionError)):
+        check(line.split(), monkeypatch)
