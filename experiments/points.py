@@ -27,11 +27,10 @@ def complete(
     of the folder holds is taken from there: equal configurations, equal results. Each point says on which day it was
     made and how many minutes it took.
     """
-    path, known = folder / f"{name}.json", {}
-    for file in sorted(folder.glob("*.json"), key=lambda file: file == path):  # its own points last: they win
-        known |= {key_of(point["configuration"]): point for point in stored(file, present, quiet=file != path)}
-    if stored(path, present):
+    path = folder / f"{name}.json"
+    if stored(path, present, quiet=False):
         present = results.read(path)["circumstances"]  # what was noted then: nothing is claimed of older points
+    known = known_points(path, present)
     keys = [key_of(configuration) for configuration in configurations]
     for number, (key, configuration) in enumerate(zip(keys, configurations, strict=True), start=1):
         if key not in known:
@@ -42,6 +41,12 @@ def complete(
     if stored(path, present) != found:  # all of it came from other files
         write(path, present, found)
     return found
+
+
+def known_points(path: Path, present: dict) -> dict[str, dict]:
+    """Configuration (`key_of`) -> point, of all files beside `path`; its own points win."""
+    files = sorted(path.parent.glob("*.json"), key=lambda file: file == path)
+    return {key_of(point["configuration"]): point for file in files for point in stored(file, present)}
 
 
 def key_of(configuration: dict) -> str:

@@ -12,7 +12,7 @@ import ast
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 COURSE = Path(__file__).resolve().parents[1]
@@ -123,27 +123,40 @@ def code_of(roots: Iterable[str | Callable], course: Path = COURSE) -> dict[str,
     `roots` are dotted names, functions of the course, or `functools.partial` of such. Raises LookupError for a root that
     is not there.
     """
-    modules: dict[str, Module] = {}
-    found: dict[str, str] = {}
-    waiting = [name for root in roots for name in names_of(root)]
-    missing = set(waiting)
+    first = {name for root in roots for name in names_of(root)}
+    module_of = cache(lambda own: Module(path, course) if (path := file_of(own, course)) else None)
+    found, seen, waiting = {}, set(), sorted(first)
     while waiting:
         dotted = waiting.pop()
-        own, name = split(dotted)
-        if dotted in found or {own, f"{own}.{name}"} & LEFT_OUT.keys():
+        if dotted in seen or is_left_out(dotted):
             continue
-        if own not in modules and (path := file_of(own, course)):
-            modules[own] = Module(path, course)
-        module = modules.get(own)
-        if module and name in module.statements:
-            statements = module.statements[name]
-            found[dotted] = hashlib.sha256(form(statements).encode()).hexdigest()[:12]
-            waiting += [other for statement in statements for other in referred(statement, module, own)]
-        elif module and name in module.imports:  # one module passes on what another one defines
-            waiting.append(module.imports[name])
-        elif name and dotted in missing:
+        seen.add(dotted)
+        digest, used = look_up(dotted, module_of(split(dotted)[0]))
+        if digest:
+            found[dotted] = digest
+        elif dotted in first and not used:
             raise LookupError(f"There is no {dotted} in the course.")
+        waiting += used
     return dict(sorted(found.items()))
+
+
+def is_left_out(dotted: str) -> bool:
+    """Whether a name or its module is not to be followed."""
+    own, name = split(dotted)
+    return bool({own, f"{own}.{name}"} & LEFT_OUT.keys())
+
+
+def look_up(dotted: str, module: Module | None) -> tuple[str | None, list[str]]:
+    """Hash of what defines a name, and the dotted names that this uses; (None, ...) where its module defines no such name.
+
+    A name that the module only passes on from another one has no hash, and uses that one.
+    """
+    own, name = split(dotted)
+    if module and name in module.statements:
+        statements = module.statements[name]
+        used = [other for statement in statements for other in referred(statement, module, own)]
+        return hashlib.sha256(form(statements).encode()).hexdigest()[:12], used
+    return None, [module.imports[name]] if module and name in module.imports else []
 
 
 def names_of(root: str | Callable) -> Iterator[str]:
