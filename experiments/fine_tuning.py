@@ -110,7 +110,7 @@ def score_baselines(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     return {name: evaluation.accuracy(labels, values) for name, values in probabilities.items()}
 
 
-def inputs_of(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
+def describe_inputs(train: pd.DataFrame, validation: pd.DataFrame) -> dict:
     """What all points depend on: the data, the backbone, and the default recipe, from which a configuration differs."""
     hashes = {"train": data.content_hash(train), "validation": data.content_hash(validation)}
     return hashes | {"backbone": models.MINILM, "recipe": asdict(finetuning.Recipe())}
@@ -131,5 +131,5 @@ def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     splits, _ = data.prepared()
     train, validation = splits["train"], splits["validation"]
     for name in names:
-        present = results.circumstances(inputs_of(train, validation), roots_of(name), points.PACKAGES)
+        present = results.circumstances(describe_inputs(train, validation), roots_of(name), points.PACKAGES)
         points.complete(PREFIX + name, EXPERIMENTS[name], present, lambda c: maker_of(c)(c, train, validation))

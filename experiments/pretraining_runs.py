@@ -241,7 +241,7 @@ def tuned_minilm_point(configuration: dict, tokens: dict, corpus_file: Path) -> 
     return rounded(fine_tuned(classifier, frames, recipe))
 
 
-def inputs_of(corpus_file: Path) -> dict:
+def describe_inputs(corpus_file: Path) -> dict:
     """What all points depend on: the corpus, the default sizes and recipes, from which a configuration differs."""
     defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": asdict(finetuning.Recipe())}
     return {"corpus": corpus.manifest_of(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
@@ -264,7 +264,7 @@ def roots_of(name: str) -> set:
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
     corpus_file, tokens = corpus.prepared()
-    inputs = inputs_of(corpus_file)
+    inputs = describe_inputs(corpus_file)
     for name in names:
         present = results.circumstances(inputs, roots_of(name), points.PACKAGES)
         points.complete(PREFIX + name, EXPERIMENTS[name], present, lambda c: MAKERS[c["kind"]](c, tokens, corpus_file))

@@ -41,7 +41,7 @@ def test_stored_results_are_of_the_data_that_ship(artifacts):
     from helpers import data
 
     splits, _ = data.prepared()
-    inputs = fine_tuning.inputs_of(splits["train"], splits["validation"])
+    inputs = fine_tuning.describe_inputs(splits["train"], splits["validation"])
     assert len(STORED) >= 5
     for path in STORED:
         assert json.loads(path.read_text(encoding="utf-8"))["circumstances"]["inputs"] == inputs, path.name
