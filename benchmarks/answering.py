@@ -11,13 +11,13 @@ from pathlib import Path
 
 import contest
 import numpy as np
+import results
 
 from helpers import cleaning, data, runtime
 
 SIZE = {"train": None, "epochs": 1, "one": 200, "batches": 10, "batch": 32, "judged": 400}
 TINY = {"train": 32, "epochs": 1, "one": 4, "batches": 2, "batch": 4, "judged": 16}
 EXPORTS = ("SavedModel", "LiteRT float32", "LiteRT int8", "onnxruntime float32", "onnxruntime int8")
-SOURCES = ("helpers/data.py", "helpers/models.py", "helpers/finetuning.py", "helpers/export.py")
 # Accuracy class, by the share of answers that are those of `predict`: at least, below; and the export that lesson 11 tells its
 # reader to take, which must be the fastest of its class.
 CLASSES = {
@@ -32,7 +32,7 @@ CLASSES = {
 def home(size: dict) -> Path:
     """Folder of the exports, another one where data, code or versions differ."""
     inputs = {"train": size["train"], "epochs": size["epochs"], "raw data": runtime.file_hash(cleaning.RAW)}
-    key = runtime.artifact_key(inputs, [runtime.COURSE / source for source in SOURCES])
+    key = runtime.artifact_key(inputs | {"code": results.code_hash.code_of([prepare])}, [])
     return runtime.artifacts_folder() / "benchmarks" / f"answering-{key[:12]}"
 
 
@@ -299,7 +299,7 @@ CONTEST = contest.Contest(
     prepare,
     report,
     figure,
-    SOURCES,
+    rounds=2,
 )
 
 if __name__ == "__main__":

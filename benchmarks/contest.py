@@ -7,8 +7,6 @@ written down with its spread.
 
 import argparse
 import json
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -16,19 +14,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from helpers import runtime
 
+sys.path.insert(0, str(runtime.COURSE / "tools"))
+import results
+
 RESULTS = runtime.COURSE / "benchmarks" / "results"
 README = RESULTS.with_name("README.md")
-PACKAGES = (
-    "tensorflow", "tensorflow-text", "keras", "keras-hub", "onnxruntime", "spacy", "tokenizers", "torch",
-    "transformers", "accelerate", "numpy",
-)  # fmt: skip
+# What contestants need, besides the course's own list of packages that decide (`runtime.KEY_PACKAGES`).
+PACKAGES = ("tensorflow-text", "onnxruntime", "spacy", "tokenizers", "torch", "transformers", "accelerate")
 MINUTES_AT_MOST = 30  # for one contestant in one round
 # No contestant may look for a network, and none should chat.
 QUIET = {"HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "TRANSFORMERS_VERBOSITY": "error"}
@@ -52,65 +50,16 @@ class Contest:
     prepare: Callable[[dict], dict]
     report: Callable[[list[dict]], str]
     figure: Callable[[list[dict]], object]
-    sources: tuple[str, ...]  # files of the course whose code decides the results, besides the contest's own
     rounds: int = 3
     slow: frozenset[str] = frozenset()  # names of those that take part in one round less
-
-
-# ---- under what circumstances
-
-
-def processor() -> tuple[str, bool]:
-    """The processor's name, and whether it computes in bfloat16; ("unknown", False) where Linux does not say."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    name = re.search(r"^model name\s*: (.*)$", text, flags=re.M)
-    return name[1].strip() if name else platform.processor() or "unknown", bool(re.search(r"\b\w+_bf16\b", text))
-
-
-def machine() -> dict:
-    """The kind of machine: system, cores, processor, whether it has bfloat16."""
-    name, bfloat16 = processor()
-    system = f"{platform.system()} {platform.machine()}"
-    return {"system": system, "cores": os.cpu_count(), "processor": name, "bfloat16": bfloat16}
-
-
-def circumstances(inputs: dict, sources: Sequence[str]) -> dict:
-    """What decides a measurement besides the contestant: size and data, versions, code, the kind of machine."""
-    versions = {"python": platform.python_version()} | {package: runtime.version_of(package) for package in PACKAGES}
-    hashes = {source: runtime.file_hash(runtime.COURSE / source) for source in sources}
-    return {"inputs": inputs, "versions": versions, "sources": hashes, "machine": machine()}
-
-
-def differences(stored: dict, present: dict) -> list[str]:
-    """Names of what differs between two circumstances, as "versions: keras"."""
-    found = []
-    for part in sorted(stored.keys() | present.keys()):
-        old, new = stored.get(part, {}), present.get(part, {})
-        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        found += [f"{part}: {name}" for name in names]
-    return found
 
 
 # ---- stored rounds
 
 
-def stored(path: Path, present: dict) -> list[dict]:
-    """Rounds of a result file that were measured under the present circumstances; else none, and a line that says why."""
-    if not path.is_file():
-        return []
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if changed := differences(content["circumstances"], present):
-        print(f"{path.name}: measured under other circumstances ({', '.join(changed)}), so all is measured anew.")
-        return []
-    return content["rounds"]
-
-
-def write(path: Path, present: dict, rounds: list[dict]) -> None:
-    """Write a result file whole or not at all."""
-    content = {"circumstances": present, "rounds": rounds}
-    with runtime.written_whole(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def roots_of(contest: Contest) -> list:
+    """The functions whose code, with all that they call, decides a contest's results."""
+    return ["contest.in_process", contest.prepare, *contest.contestants.values()]
 
 
 def schedule(rounds: dict[str, int]) -> list[tuple[int, str]]:
@@ -129,7 +78,8 @@ def complete(
 
     `measure(name, round)` returns measurements, or None when the contestant failed: it is then left out of this run.
     """
-    found = stored(path, present)
+    if found := results.stored(path, present, "rounds"):
+        present = results.read(path)["circumstances"]  # what was noted then: nothing is claimed of older rounds
     known, failed = {(row["round"], row["contestant"]) for row in found}, set()
     for number, name in schedule(rounds):
         if (number, name) in known or name in failed:
@@ -139,9 +89,9 @@ def complete(
         if values is None:
             failed.add(name)
             continue
-        day = datetime.now(UTC).date().isoformat()
-        found.append({"contestant": name, "round": number, "date": day, "busy %": busy, "values": values})
-        write(path, present, found)
+        row = {"contestant": name, "round": number, "date": results.today(), "busy %": busy, "values": values}
+        found.append(row)
+        results.write(path, {"circumstances": present, "rounds": found})
     return [row for row in found if row["contestant"] in rounds]
 
 
@@ -189,11 +139,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @dataclass(frozen=True)
 class Aim:
-    """Something aimed at: a number, with its spread, that shall be at least `least`."""
+    """Something aimed at: a number, with its spread, that shall be at least `least`; with `at_most`, at most that."""
 
     text: str
     least: float
     measured: tuple[float, float, float] | None
+    at_most: bool = False
+
+    def is_met_by(self, number: float) -> bool:
+        """Whether a number is as it should be."""
+        return number <= self.least if self.at_most else number >= self.least
 
 
 def verdicts(aims: Sequence[Aim]) -> str:
@@ -202,10 +157,11 @@ def verdicts(aims: Sequence[Aim]) -> str:
     for aim in aims:
         verdict = "not measured"
         if aim.measured:
-            middle, low, high = aim.measured
-            verdict = "reached" if middle >= aim.least else "**not reached**"
-            verdict += ", not in every round" if low < aim.least <= high and len({low, high}) > 1 else ""
-        rows.append([aim.text, f"{aim.least:.2f}", shown(aim.measured, 2), verdict])
+            middle, *ends = aim.measured
+            verdict = "reached" if aim.is_met_by(middle) else "**not reached**"
+            verdict += ", not in every round" if len(set(map(aim.is_met_by, ends))) > 1 else ""
+        bound = f"{'at most ' if aim.at_most else ''}{aim.least:.2f}"
+        rows.append([aim.text, bound, shown(aim.measured, 2), verdict])
     return table(["aim", "at least", "measured", "verdict"], rows)
 
 
@@ -346,8 +302,7 @@ def run(contest: Contest, script: Path, tiny: bool, only: str) -> int:
         return found
 
     path = folder / f"{contest.name}.json"
-    own = [f"benchmarks/{file}.py" for file in ("contest", contest.name)]
-    rounds = complete(path, circumstances(inputs, [*own, *contest.sources]), counts, measure)
+    rounds = complete(path, results.circumstances(inputs, roots_of(contest), PACKAGES), counts, measure)
     if tiny:
         print(contest.report(rounds))
     elif not only:

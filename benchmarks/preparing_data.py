@@ -228,8 +228,7 @@ def figure(rounds: list[dict]):
 
 
 CONTESTANTS = {name: functools.partial(measured, way=key) for key, name in NAMES.items()}
-SOURCES = ("helpers/models.py", "helpers/finetuning.py")
-CONTEST = contest.Contest("preparing_data", CONTESTANTS, SIZE, TINY, prepare, report, figure, SOURCES)
+CONTEST = contest.Contest("preparing_data", CONTESTANTS, SIZE, TINY, prepare, report, figure, rounds=2)
 
 if __name__ == "__main__":
     sys.exit(contest.main(CONTEST, Path(__file__)))

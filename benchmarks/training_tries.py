@@ -9,7 +9,6 @@ from pathlib import Path
 import contest
 import numpy as np
 import training
-import training_step
 
 SIZE = {name: training.SIZE[name] for name in ("reviews", "batch", "matrix", "judged")}
 TINY = {name: training.TINY[name] for name in SIZE}
@@ -210,7 +209,7 @@ def figure(rounds: list[dict]):
     return contest.bars("One epoch, with one change at a time", "seconds (bar: median, line: all rounds)", found)
 
 
-CONTEST = contest.Contest("training_tries", CONTESTANTS, SIZE, TINY, prepare, report, figure, training_step.SOURCES)
+CONTEST = contest.Contest("training_tries", CONTESTANTS, SIZE, TINY, prepare, report, figure, rounds=1)
 
 if __name__ == "__main__":
     sys.exit(contest.main(CONTEST, Path(__file__)))

@@ -1,6 +1,6 @@
 """The experiments of lesson 04: three ways to pre-train, and whether it helps.
 
-Each point is trained once and stored (`results.complete`); a long training also goes on in the middle, from its
+Each point is trained once and stored (`points.complete`); a long training also goes on in the middle, from its
 checkpoint. Choices are made on the validation texts; the test texts are read once, for what is reported.
 """
 
@@ -13,12 +13,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import points
 import results
 
 from helpers import corpus, evaluation, finetuning, models, pretraining, runtime, words
 from helpers.pretraining import Recipe, Size
 
 SEEDS = (42, 1, 2)
+PREFIX = "pretraining_"  # of the files' names
 LONG_STEPS = {"masked": 15_000, "causal": 4000, "denoising": 4000}
 EPOCHS = {50: 20, 200: 10, 1000: 4}  # labels a class -> epochs: few labels, more epochs
 RATES = (3e-4, 1e-3)
@@ -105,7 +107,7 @@ def trained(configuration: dict, tokens: dict) -> tuple[keras.Model, Size, list[
     return model, size, [{**row, "validation_loss": judge.losses[str(row["steps"])]} for row in rows]
 
 
-def pretraining_point(configuration: dict, tokens: dict) -> dict:
+def pretraining_point(configuration: dict, tokens: dict, corpus_file: Path | None = None) -> dict:
     """What is stored of a pre-training; the weights of the two long ones that the lesson reads go to data/pretrained."""
     model, size, curve = trained(configuration, tokens)
     objective, is_long = configuration["objective"], configuration["kind"] == "long"
@@ -152,7 +154,7 @@ def judged(truth: np.ndarray, scores: np.ndarray) -> dict:
     return {"test_accuracy": float(right.mean()), "right": "".join(map(str, right))}
 
 
-def topics_point(configuration: dict, corpus_file: Path, tokens: dict) -> dict:
+def topics_point(configuration: dict, tokens: dict, corpus_file: Path) -> dict:
     """Fine-tune the small encoder, from pre-trained or random weights, on so many labels; accuracy, and the bag of words'."""
     labels_a_class, seed = configuration["labels_a_class"], configuration["seed"]
     frames = topic_texts(corpus_file, labels_a_class, seed)
@@ -221,7 +223,7 @@ def minilm_features(further_tokens: int, corpus_file: Path) -> tuple[dict, list[
     return FEATURES[further_tokens]
 
 
-def minilm_point(configuration: dict, corpus_file: Path) -> dict:
+def minilm_point(configuration: dict, tokens: dict, corpus_file: Path) -> dict:
     """Logistic regression on frozen MiniLM features, with or without further pre-training."""
     features, curve = minilm_features(configuration["further_tokens"], corpus_file)
     frames = topic_texts(corpus_file, configuration["labels_a_class"], configuration["seed"])
@@ -230,7 +232,7 @@ def minilm_point(configuration: dict, corpus_file: Path) -> dict:
     return rounded({**judged(frames["test"]["label"].to_numpy(), probabilities), "curve": curve})
 
 
-def tuned_minilm_point(configuration: dict, corpus_file: Path) -> dict:
+def tuned_minilm_point(configuration: dict, tokens: dict, corpus_file: Path) -> dict:
     """MiniLM fine-tuned, all weights, with or without further pre-training."""
     seed = configuration["seed"]
     frames = topic_texts(corpus_file, configuration["labels_a_class"], seed)
@@ -245,17 +247,24 @@ def describe_inputs(corpus_file: Path) -> dict:
     return {"corpus": corpus.manifest_of(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
 
 
+MAKERS = {  # kind of a configuration -> the function that makes its point, from tokens and corpus
+    "long": pretraining_point,
+    "short": pretraining_point,
+    "topics": topics_point,
+    "minilm": minilm_point,
+    "minilm_tuned": tuned_minilm_point,
+}
+
+
+def roots_of(name: str) -> set:
+    """The code that an experiment's points come from, for `code_hash.code_of`."""
+    return {"helpers.models.FILE_HASHES"} | {MAKERS[configuration["kind"]] for configuration in EXPERIMENTS[name]}
+
+
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
     corpus_file, tokens = corpus.prepared()
-    kinds = {
-        "long": lambda c: pretraining_point(c, tokens),
-        "short": lambda c: pretraining_point(c, tokens),
-        "topics": lambda c: topics_point(c, corpus_file, tokens),
-        "minilm": lambda c: minilm_point(c, corpus_file),
-        "minilm_tuned": lambda c: tuned_minilm_point(c, corpus_file),
-    }
+    inputs = describe_inputs(corpus_file)
     for name in names:
-        results.complete(
-            f"pretraining_{name}", EXPERIMENTS[name], describe_inputs(corpus_file), lambda c: kinds[c["kind"]](c)
-        )
+        present = results.circumstances(inputs, roots_of(name), points.PACKAGES)
+        points.complete(PREFIX + name, EXPERIMENTS[name], present, lambda c: MAKERS[c["kind"]](c, tokens, corpus_file))

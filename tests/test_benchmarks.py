@@ -7,21 +7,24 @@ from types import SimpleNamespace
 import answering
 import contest
 import course
+import job
 import numpy as np
 import preparing_data
 import pytest
+import results
 import training
 import training_step
 import training_tries
+from conftest import make_tiny_reviews
 
-from helpers import finetuning, runtime
+from helpers import finetuning, models, runtime
 
 BENCHMARKS = runtime.COURSE / "benchmarks"
-CONTESTS = [training.CONTEST, training_step.CONTEST, training_tries.CONTEST, preparing_data.CONTEST, answering.CONTEST]
+CONTESTS = [each.CONTEST for each in (job, training, training_step, training_tries, preparing_data, answering)]
 PRESENT = {
     "inputs": {"train": "a"},
     "versions": {"keras": "3"},
-    "sources": {"helpers/models.py": "b"},
+    "code": {"helpers.models.pad": "b"},
     "machine": {"cores": 2, "processor": "x", "system": "Linux", "bfloat16": False},
 }
 
@@ -30,6 +33,11 @@ PRESENT = {
 def a_quiet_machine(monkeypatch):
     """Nobody waits a second to see how busy the processors are."""
     monkeypatch.setattr(contest.psutil, "cpu_percent", lambda interval: 0.5)
+
+
+def stored(path, present) -> list[dict]:
+    """Rounds of a file that were measured under these circumstances."""
+    return results.stored(path, present, "rounds")
 
 
 def rows(**seconds) -> list[dict]:
@@ -74,7 +82,7 @@ def test_a_stopped_run_goes_on(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         contest.complete(path, PRESENT, {"a": 2, "b": 2}, measure)
-    assert made == [(0, "a"), (0, "b"), (1, "b")] and len(contest.stored(path, PRESENT)) == 3
+    assert made == [(0, "a"), (0, "b"), (1, "b")] and len(stored(path, PRESENT)) == 3
     made.insert(0, "pause")
     rounds = contest.complete(
         path, PRESENT, {"a": 2, "b": 2}, lambda name, number: made.append((number, name)) or {"seconds": 9}
@@ -91,7 +99,7 @@ def test_contestants_that_are_not_run_keep_their_rounds(tmp_path):
     path = tmp_path / "speed.json"
     contest.complete(path, PRESENT, {"a": 1, "b": 1}, lambda name, number: {"seconds": 1})
     assert len(contest.complete(path, PRESENT, {"b": 2}, lambda name, number: {"seconds": 2})) == 2
-    assert len(contest.stored(path, PRESENT)) == 3
+    assert len(stored(path, PRESENT)) == 3
 
 
 def test_one_that_failed_is_left_out_of_this_run_only(tmp_path):
@@ -112,8 +120,9 @@ def test_one_that_failed_is_left_out_of_this_run_only(tmp_path):
     [
         ("inputs", {"train": "b"}, "inputs: train"),
         ("versions", {"keras": "4"}, "versions: keras"),
-        ("versions", {}, "versions: keras"),
-        ("sources", {"helpers/models.py": "c"}, "sources: helpers/models.py"),
+        ("versions", {"keras": None}, "versions: keras"),
+        ("code", {"helpers.models.pad": "c"}, "code: helpers.models.pad"),
+        ("code", {}, "code: helpers.models.pad"),
         ("machine", {**PRESENT["machine"], "cores": 4}, "machine: cores"),
     ],
 )
@@ -121,19 +130,25 @@ def test_rounds_of_other_circumstances_are_refused(tmp_path, capsys, part, chang
     path = tmp_path / "speed.json"
     contest.complete(path, PRESENT, {"a": 1}, lambda name, number: {"seconds": 1})
     other = {**PRESENT, part: changed}
-    assert contest.stored(path, other) == [] and f"({name})" in capsys.readouterr().out
+    assert stored(path, other) == [] and f"({name})" in capsys.readouterr().out
     assert contest.complete(path, other, {"a": 1}, lambda name, number: {"seconds": 5})[0]["values"] == {"seconds": 5}
-    assert contest.stored(path, PRESENT) == []  # never mixed
-    assert contest.stored(tmp_path / "none.json", PRESENT) == []
+    assert stored(path, PRESENT) == []  # never mixed
+    assert stored(tmp_path / "none.json", PRESENT) == []
 
 
-def test_the_code_that_is_measured_is_among_the_circumstances():
-    path = runtime.COURSE / "helpers" / "models.py"
-    assert contest.circumstances({}, ["helpers/models.py"])["sources"] == {"helpers/models.py": runtime.file_hash(path)}
-    for each in CONTESTS:
-        assert all((runtime.COURSE / source).is_file() for source in each.sources)
-        stored = json.loads((contest.RESULTS / f"{each.name}.json").read_text(encoding="utf-8"))["circumstances"]
-        assert set(stored["sources"]) == {"benchmarks/contest.py", f"benchmarks/{each.name}.py", *each.sources}
+@pytest.mark.parametrize("each", CONTESTS, ids=lambda each: each.name)
+def test_the_code_that_is_measured_is_among_the_circumstances(each):
+    code = results.circumstances({}, contest.roots_of(each), contest.PACKAGES)["code"]
+    measured = {
+        "job": ["job.torch_job", "training.torch_fit", "helpers.finetuning.fine_tune"],
+        "training": ["training.keras_epoch", "training.torch_epoch", "helpers.finetuning.LengthGroupedBatches"],
+        "training_step": ["training_step.torch_part", "training.torch_model", "helpers.finetuning.make_optimizer"],
+        "training_tries": ["training_tries.few_tokens", "training.torch_epoch", "helpers.models.add_head"],
+        "preparing_data": ["preparing_data.course", "preparing_data.spacy_pipe", "helpers.models.token_ids"],
+        "answering": ["answering.onnx", "answering.pytorch", "helpers.export.OnnxModel"],
+    }[each.name]
+    assert set(measured) <= set(code) and "contest.QUIET" in code
+    assert not {f"{each.name}.report", f"{each.name}.figure", "contest.table"} & set(code)  # what is only shown
 
 
 def test_verdicts_follow_the_median_and_name_a_spread_across_the_aim():
@@ -141,10 +156,23 @@ def test_verdicts_follow_the_median_and_name_a_spread_across_the_aim():
         contest.Aim("far above", 2, (3.0, 2.5, 4.0)), contest.Aim("just", 2, (2.0, 1.9, 4.0)),
         contest.Aim("below", 2, (1.9, 1.0, 2.5)), contest.Aim("far below", 2, (1.0, 0.5, 1.5)), contest.Aim("none", 2, None),
     ]  # fmt: skip
-    verdicts = [line.split(" | ")[-1].removesuffix(" |") for line in contest.verdicts(aims).splitlines()[2:]]
-    assert verdicts == [
+    assert verdicts_of(aims) == [
         "reached", "reached, not in every round", "**not reached**, not in every round", "**not reached**", "not measured",
     ]  # fmt: skip
+    assert "| 2.00 | 3.00 (2.50-4.00) |" in contest.verdicts(aims)
+
+
+def verdicts_of(aims) -> list[str]:
+    """The last column."""
+    return [line.split(" | ")[-1].removesuffix(" |") for line in contest.verdicts(aims).splitlines()[2:]]
+
+
+def test_an_aim_may_be_a_most():
+    found = [(1.0, 0.5, 1.5), (2.0, 1.0, 2.5), (2.1, 1.0, 2.5), (3.0, 2.5, 4.0)]
+    aims = [contest.Aim("seconds", 2, numbers, at_most=True) for numbers in found]
+    assert verdicts_of(aims) == [        "reached", "reached, not in every round", "**not reached**, not in every round", "**not reached**",
+    ]  # fmt: skip
+    assert "| at most 2.00 |" in contest.verdicts(aims)
 
 
 def test_the_tool_fills_the_readme_between_its_marks_only():
@@ -172,6 +200,7 @@ EPOCH = [
     "peak MB",
 ]
 MEASURES = {
+    "job": ["seconds", "first step", "steps", "accuracy", "real share", "peak MB"],
     "training": [*EPOCH, "seconds to score", "steps to score", "best score"],
     "training_step": [f"{what}, {length}" for what in ("ms", "first") for length in (10, 100)] + ["matrix GFLOP/s"],
     "training_tries": [*EPOCH, "first step", "steps"],
@@ -187,7 +216,7 @@ def test_tables_and_figure_are_published_with_their_origin(each, tmp_path):
         for name in each.contestants
         for number in range(2)
     ]  # fmt: skip
-    contest.write(tmp_path / f"{each.name}.json", PRESENT, rounds)
+    results.write(tmp_path / f"{each.name}.json", {"circumstances": PRESENT, "rounds": rounds})
     readme = tmp_path / "README.md"
     readme.write_text((BENCHMARKS / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
     contest.publish(each, tmp_path, readme)
@@ -257,6 +286,52 @@ def test_the_score_is_judged_every_so_many_steps_and_off_the_clock(monkeypatch):
     missed = training.Finish({"score_every": 1, "score": 0.8}, lambda: 0.5)
     missed.after_step()
     assert missed.measured()["seconds to score"] is None and missed.measured()["best score"] == 0.5
+
+
+# ---- the whole job
+
+
+@pytest.mark.once
+def test_the_job_is_one_run_of_all_epochs(monkeypatch, tiny_classifier):
+    texts, labels = make_tiny_reviews(10)
+    monkeypatch.setattr(job.runtime, "start", lambda seed: None)
+    monkeypatch.setattr(models, "classifier", lambda seed: tiny_classifier)
+    monkeypatch.setattr(training, "reviews", lambda number: (texts[:number], labels[:number]))
+    monkeypatch.setattr(training, "validation", lambda size: (texts, labels))
+    before = tiny_classifier.model.get_weights()
+    found = job.course_job({**job.TINY, "reviews": 10, "seed": 1})
+    assert found["steps"] == 2 * 3  # two epochs of three batches
+    assert 0 < found["first step"] < found["seconds"] and 0 < found["real share"] <= 1
+    assert found["accuracy"] in [n / 10 for n in range(11)]
+    assert any((a != b).any() for a, b in zip(before, tiny_classifier.model.get_weights(), strict=True))
+
+
+def test_on_one_core_a_short_training_tells(monkeypatch):
+    given = []
+    monkeypatch.setattr(training_tries, "on_one_core", lambda: given.append("one core"))
+    monkeypatch.setattr(job, "course_job", lambda size: given.append(size) or {"first step": 1.0})
+    assert job.course_on_one_core(job.SIZE) == {"first step": 1.0}
+    assert given == ["one core", job.SIZE | {"reviews": 400, "epochs": 1}]
+
+
+def test_the_aims_of_the_job_are_ratios_within_a_round():
+    def row(name, number, seconds, first):
+        return {"contestant": name, "round": number, "values": {"seconds": seconds, "first step": first}}
+
+    rounds = [row(job.COURSE, 0, 110, 9), row(job.GROUPED, 0, 100, 1), row(job.ONE_CORE, 0, 50, 4.0)]
+    rounds += [row(job.COURSE, 1, 230, 9), row(job.GROUPED, 1, 200, 1), row(job.ONE_CORE, 1, 50, 6.5)]
+    measured = [aim.measured for aim in job.aims(rounds)]
+    assert measured[0] == measured[1] == pytest.approx((1.125, 1.1, 1.15)) and measured[2] == (5.25, 4.0, 6.5)
+    assert verdicts_of(job.aims(rounds)) == ["**not reached**", "reached", "**not reached**, not in every round"]
+
+
+def test_the_whole_bench_is_cut_to_fit():
+    """What `make bench` has to run: fewer rounds of what is only looked at, three of what decides."""
+    assert {each.name: each.rounds for each in CONTESTS} == {
+        "job": 3, "training": 2, "training_step": 2, "training_tries": 1, "preparing_data": 2, "answering": 2,
+    }  # fmt: skip
+    assert set(training.CONTEST.contestants) >= training.SLOW
+    assert "KerasHub, default, bfloat16" not in training.CONTEST.contestants
 
 
 # ---- a training step

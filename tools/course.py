@@ -7,7 +7,7 @@
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
            (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)
   experiments  make data/results/ anew: what needs many seeds or long training
-  bench    compare the course with what one would pick instead; over an hour, results in benchmarks/
+  bench    compare the course with what one would pick instead; about an hour, results in benchmarks/
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
   lab      open JupyterLab
   lint     check code and workflows
@@ -256,7 +256,7 @@ def experiments() -> int:
 def bench() -> int:
     """Run the benchmarks; rounds that are stored and still right are kept."""
     set_up_bench()
-    names = ("training", "training_step", "training_tries", "preparing_data", "answering")
+    names = ("job", "training", "training_step", "training_tries", "preparing_data", "answering")
     scripts = [f"benchmarks/{name}.py" for name in names]
     return int(any([call(script, *sys.argv[2:], environment=BENCH) for script in scripts]))  # a list: all of them run
 

@@ -22,12 +22,10 @@ import course
 
 NEEDED_GB = 10  # two environments of about 4 GB, the weights, what the lessons make
 SYSTEM_GIB = 1  # of memory, for all but the lesson
-# Packages that the lessons import, by their names on the package index.
-PACKAGES = [
-    "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "keras", "keras-hub", "keras-nlp",
-    "jax", "numpy", "pandas", "scikit-learn", "spacy", "matplotlib", "jupyterlab", "nbval", "safetensors", "tokenizers",
-    "setuptools", "ftfy", "nltk", "onnx", "onnxruntime", "tf2onnx",
-]  # fmt: skip
+# Packages that the course asks for, by their names on the package index: pyproject.toml is the only list of them (read
+# without tomllib, which an older Python lacks). keras-nlp is a name for keras-hub, which the code imports.
+PROJECT = (course.COURSE / "pyproject.toml").read_text(encoding="utf-8")
+PACKAGES = ["keras-hub", *(name.replace("_", "-") for name in re.findall(r'^    "([\w.-]+)[<>=]', PROJECT, flags=re.M))]
 IN_ENVIRONMENT = """
 import importlib.metadata, json, sys
 versions = {}
