@@ -108,6 +108,11 @@ def test_a_row_that_cannot_be_mended_surely_is_lost_alone(tmp_path, line):
     assert frame.attrs == {"mended_lines": [4], "lost_lines": [2]}
 
 
+def test_a_complete_row_is_never_swallowed(tmp_path):
+    frame = loaded_rows(tmp_path, '1,"It opens', "2,Between,4,film,plain", 'and closes",5,film,plain')
+    assert frame["text"].tolist() == ["Between"] and frame.attrs == {"mended_lines": [], "lost_lines": [2, 4]}
+
+
 def test_broken_quotes_show_in_the_report(tmp_path):
     frame = loaded_rows(tmp_path, '1,"The line ends, here', '2,"Not closed,2,app,plain', '3,"Nor this,2,app,plain')
     cleaned, report = cleaning.clean(frame)
@@ -277,7 +282,9 @@ def test_load_reads_long_texts_and_long_labels(tmp_path):
 
 
 def test_many_quotes_in_a_good_row_are_no_reason_to_give_it_up(tmp_path):
-    text = 'She said ""no"", ""never"", ""not me"", ""go"", and\n""out"", ""off"", ""away"", all at once'
+    text = (
+        'She said ""no"", ""never"", ""not me"", ""go"", and\n""out"", ""off"", ""away"", ""shut"", ""up"", all at once'
+    )
     frame = loaded_rows(tmp_path, f'1,"{text}","4","film","plain"')
     assert frame["text"].tolist() == [text.replace('""', '"')] and frame.attrs["mended_lines"] == []
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 11 · Export: strings in, probabilities out, the same answers everywhere
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/11_export.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/11_export.ipynb)
 #
 # You will turn the fine-tuned model into files that other programs can load without KerasHub and without this course,
 # for servers, phones and other runtimes, and prove that all give the same answers.
@@ -18,27 +18,12 @@
 # (some minutes more if lesson 05 has not run). Needs TensorFlow.
 
 # %%
-# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
-import importlib.metadata
-import importlib.util
-import os
-import subprocess
-import sys
-
-if "COLAB_RELEASE_TAG" in os.environ:
-    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
-        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
-        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
-    else:  # the TPU runtime has JAX and no TensorFlow
-        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        os.environ["KERAS_BACKEND"] = "jax"
-    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
-    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
-    if not os.path.isdir(folder):
-        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
-    sys.path.insert(0, folder)
+import os, runpy, subprocess  # outside Colab this cell does nothing more
+if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
+    url, tag = "https://github.com/OWNER/REPOSITORY", "v0.2.0"
+    if not os.path.isdir("course"):
+        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
+    runpy.run_path("course/colab/setup.py")
 
 # %% tags=["parameters"]
 seed = 42
