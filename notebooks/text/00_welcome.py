@@ -44,7 +44,9 @@ sentences = [  # the first two mean nearly the same
 from helpers import runtime
 
 course = runtime.start(seed)
-course.claim("a backend that the course knows is running", course.backend in runtime.BACKENDS)
+course.claim(
+    "a backend that the course knows is running", course.backend in runtime.BACKENDS
+)
 
 # %% [markdown]
 # The line with the tick is a **checked claim**. Wherever the text relies on a result, a cell checks it
@@ -117,7 +119,10 @@ classifier = models.make_classifier(seed=seed)
 
 # %%
 backbone = classifier.backbone
-print(f"layers {backbone.num_layers}, width {backbone.hidden_dim}, parameters {models.parameter_count(backbone):,}")
+print(
+    f"layers {backbone.num_layers}, width {backbone.hidden_dim}, parameters"
+    f" {models.parameter_count(backbone):,}"
+)
 
 # %% [markdown]
 # A text becomes **tokens** (词元): words or pieces of words, each with a number from BERT's vocabulary.
@@ -152,7 +157,10 @@ print(similarity.round(1))
 
 # %%
 course.claim("the two clean rooms are alike (cosine over 0.4)", similarity[0, 1] > 0.4)
-course.claim("a room and a film are not (cosine under 0.25)", max(similarity[0, 2], similarity[1, 2]) < 0.25)
+course.claim(
+    "a room and a film are not (cosine under 0.25)",
+    max(similarity[0, 2], similarity[1, 2]) < 0.25,
+)
 
 # %% [markdown]
 # Look at the second sentence once more: it says *could not have been cleaner* where the first says *spotless*. Of words they

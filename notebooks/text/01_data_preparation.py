@@ -26,11 +26,16 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
-near_duplicate_threshold = 0.5  # share of common word pairs from which reviews are shown as near-duplicates; the split keeps to 0.5
-batch_size = None  # reviews a batch, for the padding figure; None: the profile's (small: 16)
+# share of common word pairs from which reviews are shown as near-duplicates; the
+# split keeps to 0.5
+near_duplicate_threshold = 0.5
+# reviews a batch, for the padding figure; None: the profile's (small: 16)
+batch_size = None
 
 # %%
 from helpers import cleaning, data, evaluation, figures, finetuning, models
@@ -90,8 +95,14 @@ lines = cleaning.RAW.read_text(encoding="utf-8").split("\n")
 ordinary = list(csv.reader(lines))
 print(lines[raw.attrs["mended_lines"][0] - 1][:90])
 usable = sum(len(row) == 5 for row in ordinary[1:])
-print(f"An ordinary reader: {usable:,} rows of five fields, {len(ordinary) - 1 - usable} others")
-print(f"Ours: {len(raw):,} rows, {len(raw.attrs['mended_lines'])} mended; lost lines: {raw.attrs['lost_lines']}")
+print(
+    f"An ordinary reader: {usable:,} rows of five fields, {len(ordinary) - 1 - usable}"
+    " others"
+)
+print(
+    f"Ours: {len(raw):,} rows, {len(raw.attrs['mended_lines'])} mended; lost lines:"
+    f" {raw.attrs['lost_lines']}"
+)
 course.claim("a tolerant reader saves over 50 rows", len(raw) > usable + 50)
 
 # %% [markdown]
@@ -101,7 +112,12 @@ course.claim("a tolerant reader saves over 50 rows", len(raw) > usable + 50)
 # `é`, nothing invisible, single spaces).
 
 # %%
-texts = ["<p>Tom &amp;amp; I</p>", "It wasnâ€™t a cafÃ©", "cafe\u0301 \u200b\t lovely", "I <3 R&B, AT&T, 5 < 6"]
+texts = [
+    "<p>Tom &amp;amp; I</p>",
+    "It wasnâ€™t a cafÃ©",
+    "cafe\u0301 \u200b\t lovely",
+    "I <3 R&B, AT&T, 5 < 6",
+]
 for text in texts:
     steps = [text]
     for step in (cleaning.strip_html, cleaning.repair_encoding, cleaning.tidy_text):
@@ -114,7 +130,19 @@ course.claim("'I <3 R&B' only looks like HTML and stays", steps[-1] == text)
 # understood, not a part: who picks the first digit out of "-1" has made a label up.
 
 # %%
-for label in ["4", "4.0", "four", "★★★★☆", "4/5", "4 or 5", "4.5", "45", "-1", "good", ""]:
+for label in [
+    "4",
+    "4.0",
+    "four",
+    "★★★★☆",
+    "4/5",
+    "4 or 5",
+    "4.5",
+    "45",
+    "-1",
+    "good",
+    "",
+]:
     print(f"{label!r:10} -> {cleaning.parse_stars(label)}")
 
 # %% [markdown]
@@ -127,8 +155,13 @@ is_lost = raw["stars"].map(cleaning.parse_stars).isna()
 is_lost &= raw["review_id"].isin(known.index)
 truth = known.loc[raw.loc[is_lost, "review_id"], "stars"]
 filled = int(known["stars"].mode()[0])
-print(f"Filled with {filled} stars: {(truth == filled).sum()} of {len(truth)} would be right.")
-course.claim("filling gets under half of the lost labels right", (truth == filled).mean() < 0.5)
+print(
+    f"Filled with {filled} stars: {(truth == filled).sum()} of {len(truth)} would be"
+    " right."
+)
+course.claim(
+    "filling gets under half of the lost labels right", (truth == filled).mean() < 0.5
+)
 
 # %% [markdown]
 # So rows without text or label are **dropped**: an invented answer teaches and tests nonsense. A missing domain or
@@ -157,16 +190,26 @@ print(judged.round(3).to_string(index=False))
 # %% tags=["nbval-ignore-output"]
 figures.show(
     figures.cleaning(judged),
-    "Recall of each kind of defect with its interval: most kinds above 90 %, mojibake 80 %, edited near-duplicates about "
-    "two thirds, paraphrases none. Harm: about 5 % of rows that look defective, almost none of all good rows.",
+    "Recall of each kind of defect with its interval: most kinds above 90 %, mojibake"
+    " 80 %, edited near-duplicates about two thirds, paraphrases none. Harm: about 5 %"
+    " of rows that look defective, almost none of all good rows.",
 )
 
 # %%
 ends = judged.set_index("kind")[["low", "high"]]
 paraphrase = "near-duplicate, paraphrase"
-course.claim("harm to good rows: under 2 in 1,000, interval included", ends.loc["all good rows", "high"] < 0.002)
-course.claim("recall of broken quotes: over 90 %, interval included", ends.loc["broken quote", "low"] > 0.9)
-course.claim("recall of paraphrases: under 10 %, interval included", ends.loc[paraphrase, "high"] < 0.1)
+course.claim(
+    "harm to good rows: under 2 in 1,000, interval included",
+    ends.loc["all good rows", "high"] < 0.002,
+)
+course.claim(
+    "recall of broken quotes: over 90 %, interval included",
+    ends.loc["broken quote", "low"] > 0.9,
+)
+course.claim(
+    "recall of paraphrases: under 10 %, interval included",
+    ends.loc[paraphrase, "high"] < 0.1,
+)
 
 # %% [markdown]
 # **Missed, and why:** `caf?` has lost its letter for good; `8/10` and `uno` are in no rule; "[deleted]" looks like a text,
@@ -227,17 +270,25 @@ print(f"{len(pairs)} pairs among {len(reviews):,} reviews")
 splits, label_names = data.prepare_splits(course.source, max_rows, remake=True)
 
 # %%
-table = pd.DataFrame({name: part["label"].value_counts() for name, part in splits.items()}).T
+table = pd.DataFrame(
+    {name: part["label"].value_counts() for name, part in splits.items()}
+).T
 names = dict(enumerate(label_names)) | {-1: "undecided"}
 table = table.fillna(0).astype(int).rename(columns=names)
 table = table[[name for name in names.values() if name in table]]
 print(table.assign(texts=table.sum(axis=1)).to_string())
 
 # %%
-rows = pd.concat([splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES], ignore_index=True)
+rows = pd.concat(
+    [splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES],
+    ignore_index=True,
+)
 pairs = cleaning.find_near_duplicates(rows["text"].tolist())
 crossing = sum(rows["side"][i] != rows["side"][j] for i, j in pairs)
-print(f"{len(pairs)} near-duplicate pairs within the three splits, {crossing} of them across")
+print(
+    f"{len(pairs)} near-duplicate pairs within the three splits, {crossing} of them"
+    " across"
+)
 course.finding("no text has a near-duplicate on another side", crossing == 0)
 
 # %% [markdown]
@@ -255,7 +306,11 @@ def word_pieces(word):
     """Pieces of a lower-case word: always the longest that the vocabulary knows."""
     pieces, start = [], 0
     while start < len(word):
-        known = [end for end in range(len(word), start, -1) if "##"[: 2 * start] + word[start:end] in vocabulary]
+        known = [
+            end
+            for end in range(len(word), start, -1)
+            if "##"[: 2 * start] + word[start:end] in vocabulary
+        ]
         if not known:
             return ["[UNK]"]  # a gap: the whole word is unknown
         pieces.append("##"[: 2 * start] + word[start : known[0]])
@@ -275,16 +330,22 @@ ids = models.token_ids(tokenizer, [text])[0]
 print([tokenizer.id_to_token(int(i)) for i in ids])
 print(ids)
 mine = [tokenizer.token_to_id(piece) for piece in word_pieces("unputdownable")]
-course.claim("our pieces of 'unputdownable' are KerasHub's", list(ids[1 : 1 + len(mine)]) == mine)
+course.claim(
+    "our pieces of 'unputdownable' are KerasHub's", list(ids[1 : 1 + len(mine)]) == mine
+)
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the tokenizer of tensorflow-text, which can go into a graph"):
     import tensorflow_text
 
-    fast = tensorflow_text.FastBertTokenizer(tokenizer.get_vocabulary(), lower_case_nfd_strip_accents=True)
+    fast = tensorflow_text.FastBertTokenizer(
+        tokenizer.get_vocabulary(), lower_case_nfd_strip_accents=True
+    )
     sample = [text, *splits["validation"]["text"][:200]]
     theirs = fast.tokenize(sample).to_list()
-    ours = [list(ids[1:-1]) for ids in models.token_ids(tokenizer, sample, max_length=1000)]
+    ours = [
+        list(ids[1:-1]) for ids in models.token_ids(tokenizer, sample, max_length=1000)
+    ]
     course.finding("tensorflow-text gives the same ids for 201 texts", theirs == ours)
 
 # %% [markdown]
@@ -295,7 +356,11 @@ if course.has_tensorflow("the tokenizer of tensorflow-text, which can go into a 
 question, answer = models.token_ids(tokenizer, ["Any good?", "Very."])
 pair = [*question, *answer[1:]]  # one [CLS], two [SEP]
 segments = [0] * len(question) + [1] * len(answer[1:])
-for name, row in {"token_ids": pair, "segment_ids": segments, "padding_mask": [1] * len(pair)}.items():
+for name, row in {
+    "token_ids": pair,
+    "segment_ids": segments,
+    "padding_mask": [1] * len(pair),
+}.items():
     print(f"{name:12}", [int(value) for value in row] + [0, 0])
 print(f"{'':12}", [tokenizer.id_to_token(int(i)) for i in pair] + ["[PAD]"] * 2)
 
@@ -306,10 +371,16 @@ print(f"{'':12}", [tokenizer.id_to_token(int(i)) for i in pair] + ["[PAD]"] * 2)
 # BERT's English vocabulary holds only some Chinese characters:
 
 # %%
-chinese = "屏幕很亮，电池却只能用半天，客服一直不回复。"  # A bright screen, half a day of battery, no answer from support.
-print([tokenizer.id_to_token(int(i)) for i in models.token_ids(tokenizer, [chinese])[0]])
+# A bright screen, half a day of battery, no answer from support.
+chinese = "屏幕很亮，电池却只能用半天，客服一直不回复。"
+print(
+    [tokenizer.id_to_token(int(i)) for i in models.token_ids(tokenizer, [chinese])[0]]
+)
 models.warn_if_unknown(tokenizer, [chinese])
-course.claim("over half of its tokens are unknown", models.unknown_share(tokenizer, [chinese]) > 0.5)
+course.claim(
+    "over half of its tokens are unknown",
+    models.unknown_share(tokenizer, [chinese]) > 0.5,
+)
 models.warn_if_unknown(tokenizer, splits["train"]["text"].tolist())
 few = models.unknown_share(tokenizer, splits["train"]["text"].tolist()) < 0.001
 course.finding("in the training texts fewer than 1 in 1,000 are", few)
@@ -323,13 +394,15 @@ token_ids = models.token_ids(tokenizer, train["text"].tolist())
 counts = pd.Series(map(len, token_ids))
 figures.show(
     figures.lengths(counts, models.MAX_LENGTH),
-    "Histogram of tokens a text. Most of the course's reviews have 10 to 40 tokens, few over 80, none as many as the "
-    "cut at 128.",
+    "Histogram of tokens a text. Most of the course's reviews have 10 to 40 tokens, few"
+    " over 80, none as many as the cut at 128.",
 )
 
 # %%
 course.finding("no training text is cut", counts.max() < models.MAX_LENGTH)
-course.finding("half of the training texts have at most 24 tokens", counts.median() <= 24)
+course.finding(
+    "half of the training texts have at most 24 tokens", counts.median() <= 24
+)
 
 # %% [markdown]
 # ## Batches and padding (填充)
@@ -340,12 +413,19 @@ course.finding("half of the training texts have at most 24 tokens", counts.media
 # %%
 def real_share(batches):
     """Real tokens among all that a model would compute."""
-    masks = [finetuning.pad([token_ids[row] for row in rows])["padding_mask"] for rows in batches]
+    masks = [
+        finetuning.pad([token_ids[row] for row in rows])["padding_mask"]
+        for rows in batches
+    ]
     return sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
 
-grouped = finetuning.LengthGroupedBatches(token_ids, train["label"].to_numpy(), batch_size, seed).batches
-in_order = [range(i, min(i + batch_size, len(train))) for i in range(0, len(train), batch_size)]
+grouped = finetuning.LengthGroupedBatches(
+    token_ids, train["label"].to_numpy(), batch_size, seed
+).batches
+in_order = [
+    range(i, min(i + batch_size, len(train))) for i in range(0, len(train), batch_size)
+]
 shares = {
     "all padded to 128": counts.sum() / (len(counts) * models.MAX_LENGTH),
     "each batch to its longest": real_share(in_order),
@@ -355,13 +435,18 @@ shares = {
 # %% tags=["nbval-ignore-output"]
 figures.show(
     figures.padding(shares),
-    "Three bars. Of the course's reviews padded to 128 about a fifth of the computed tokens is real, padded to the "
-    "longest of a batch about a third, grouped by length most: over three quarters on a CPU with TensorFlow, less where lengths are few.",
+    "Three bars. Of the course's reviews padded to 128 about a fifth of the computed"
+    " tokens is real, padded to the longest of a batch about a third, grouped by length"
+    " most: over three quarters on a CPU with TensorFlow, less where lengths are few.",
 )
 
 # %%
 gain = shares["grouped by length"] / shares["all padded to 128"]
-course.finding("grouping by length makes the real share over 2.5 times that of 'all padded to 128'", gain > 2.5)
+course.finding(
+    "grouping by length makes the real share over 2.5 times that of 'all padded to"
+    " 128'",
+    gain > 2.5,
+)
 
 # %% [markdown]
 # ## The baseline (基线)
@@ -373,18 +458,27 @@ course.finding("grouping by length makes the real share over 2.5 times that of '
 # %%
 validation = splits["validation"]
 truth = validation["label"].to_numpy()
-majority = evaluation.majority(train["label"].to_numpy(), len(validation), len(label_names))
+majority = evaluation.majority(
+    train["label"].to_numpy(), len(validation), len(label_names)
+)
 bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
 probabilities = bag_of_words.predict_proba(validation["text"])
 table = evaluation.compare(truth, {"majority": majority, "bag of words": probabilities})
 print((100 * table[["accuracy", "low", "high"]]).round(0).astype(int).to_string())
 
 # %%
-course.finding("the bag of words beats the majority by over 15 points", table["accuracy"].diff().iloc[1] > 0.15)
+course.finding(
+    "the bag of words beats the majority by over 15 points",
+    table["accuracy"].diff().iloc[1] > 0.15,
+)
 if "style" in validation:
-    by_style = evaluation.by_slice(validation, probabilities, "style")["accuracy"].reindex(["plain", "implied"])
+    by_style = evaluation.by_slice(validation, probabilities, "style")[
+        "accuracy"
+    ].reindex(["plain", "implied"])
     better = by_style["plain"] > by_style["implied"] + 0.10
-    course.finding("it is over 10 points better where the opinion is said in words", better)
+    course.finding(
+        "it is over 10 points better where the opinion is said in words", better
+    )
 else:
     print("No column `style`: no slices.")
 
@@ -410,7 +504,9 @@ table = (100 * table[["accuracy", "low", "high"]]).round(0).astype(int)
 print(table.assign(vocabulary=pd.Series(sizes)).to_string())
 
 # %%
-course.finding("lemmas need under 80 % of the words", sizes["lemmas"] < 0.8 * sizes["words"])
+course.finding(
+    "lemmas need under 80 % of the words", sizes["lemmas"] < 0.8 * sizes["words"]
+)
 course.finding("all intervals overlap", table["low"].max() < table["high"].min())
 
 # %% [markdown]
@@ -434,8 +530,13 @@ if course.has_tensorflow("the course's reviews from TFDS"):
 if course.has_tensorflow("the same reviews by both ways"):
     from_tfds, names = data.load_tfds("course_reviews", folder)
     ours = data.split(cleaning.clean(cleaning.load())[0])
-    same = [sorted(from_tfds[side]["text"]) == sorted(ours[side]["text"]) for side in from_tfds]
-    course.claim("TFDS gives the splits of this lesson", all(same) and names == data.LABELS)
+    same = [
+        sorted(from_tfds[side]["text"]) == sorted(ours[side]["text"])
+        for side in from_tfds
+    ]
+    course.claim(
+        "TFDS gives the splits of this lesson", all(same) and names == data.LABELS
+    )
 
 # %% [markdown]
 # **`tf.data`** makes batches by a chain of steps, in TensorFlow. Our `PyDataset` is a plain Python class and feeds every backend.
@@ -450,9 +551,17 @@ if course.has_tensorflow("the same batches from tf.data"):
     batches = tf.data.Dataset.from_tensor_slices(ragged).ragged_batch(batch_size)
     rows = [sorted(map(tuple, batch.to_list())) for batch in batches]
     arrays = [ours[i][0] for i in range(len(ours))]
-    real = [zip(batch["token_ids"], batch["padding_mask"].sum(axis=1), strict=True) for batch in arrays]
-    mine = [sorted(tuple(int(i) for i in ids[:length]) for ids, length in batch) for batch in real]
-    course.claim("the same texts stand in the same batches", sorted(rows) == sorted(mine))
+    real = [
+        zip(batch["token_ids"], batch["padding_mask"].sum(axis=1), strict=True)
+        for batch in arrays
+    ]
+    mine = [
+        sorted(tuple(int(i) for i in ids[:length]) for ids, length in batch)
+        for batch in real
+    ]
+    course.claim(
+        "the same texts stand in the same batches", sorted(rows) == sorted(mine)
+    )
 
 # %% [markdown]
 # ## Exercises

@@ -26,8 +26,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 vit_epochs = 20  # times that the small ViT sees all training digits
 gpt_epochs = 12  # times that the small GPT sees its texts
@@ -40,7 +42,8 @@ import pandas as pd
 from helpers import architecture, data, evaluation
 from helpers import figures, finetuning, models, runtime
 
-course = runtime.start(seed, profile, source, dtype_policy="float32")  # what we build must equal KerasHub's, to many digits
+# what we build must equal KerasHub's, to many digits
+course = runtime.start(seed, profile, source, dtype_policy="float32")
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
@@ -60,8 +63,12 @@ import keras_hub
 
 keras.utils.set_random_seed(seed)
 size = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16}
-bert = keras_hub.models.BertBackbone(100, intermediate_dim=32, max_sequence_length=12, **size)
-gpt = keras_hub.models.GPT2Backbone(100, intermediate_dim=32, max_sequence_length=12, **size)
+bert = keras_hub.models.BertBackbone(
+    100, intermediate_dim=32, max_sequence_length=12, **size
+)
+gpt = keras_hub.models.GPT2Backbone(
+    100, intermediate_dim=32, max_sequence_length=12, **size
+)
 vit = keras_hub.models.ViTBackbone((8, 8, 1), patch_size=2, mlp_dim=32, **size)
 
 # %% [markdown]
@@ -72,9 +79,16 @@ vit = keras_hub.models.ViTBackbone((8, 8, 1), patch_size=2, mlp_dim=32, **size)
 ids = np.array([[2, 17, 45, 9, 63, 3, 0, 0]], dtype="int32")
 padding_mask = (ids > 0).astype("int32")
 image = np.random.default_rng(seed).random((1, 8, 8, 1), dtype="float32")
-from_bert = bert({"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": padding_mask})
+from_bert = bert(
+    {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": padding_mask}
+)
 from_gpt = gpt({"token_ids": ids, "padding_mask": padding_mask})
-print("BERT", ids.shape, "->", {name: tuple(array.shape) for name, array in from_bert.items()})
+print(
+    "BERT",
+    ids.shape,
+    "->",
+    {name: tuple(array.shape) for name, array in from_bert.items()},
+)
 print("GPT ", ids.shape, "->", tuple(from_gpt.shape))
 print("ViT ", image.shape, "->", tuple(vit(image).shape))
 
@@ -93,7 +107,9 @@ both_ways = np.ones((8, 8), dtype=bool) & real  # a column for each token looked
 causal = np.tril(both_ways)  # the triangle below the diagonal
 encoder = architecture.attention_mask("encoder", real)
 decoder = architecture.attention_mask("decoder", real)
-course.claim("attention_mask makes the mask of BERT", np.array_equal(encoder, both_ways))
+course.claim(
+    "attention_mask makes the mask of BERT", np.array_equal(encoder, both_ways)
+)
 course.claim("and that of GPT", np.array_equal(decoder, causal))
 
 # %% tags=["nbval-ignore-output"]
@@ -101,8 +117,9 @@ vision = architecture.attention_mask("vision", np.ones(17))
 masks = {"BERT": both_ways, "GPT": causal, "ViT": vision}
 figures.show(
     figures.attention(masks),
-    "Three squares. BERT: all rows are filled in the first six columns and empty in the two of padding. GPT: the same, cut to "
-    "the triangle below the diagonal. ViT: 17 by 17, all filled.",
+    "Three squares. BERT: all rows are filled in the first six columns and empty in the"
+    " two of padding. GPT: the same, cut to the triangle below the diagonal. ViT: 17 by"
+    " 17, all filled.",
 )
 
 # %% [markdown]
@@ -125,8 +142,13 @@ def moved(model, key=None):
 
 
 print("outputs that move, in GPT:", np.flatnonzero(moved(gpt) > 1e-5).tolist())
-course.claim("GPT: no output before the changed token moves (0.000001)", moved(gpt)[:4].max() < 1e-6)
-course.claim("BERT: every output moves (0.00001)", moved(bert, "sequence_output").min() > 1e-5)
+course.claim(
+    "GPT: no output before the changed token moves (0.000001)",
+    moved(gpt)[:4].max() < 1e-6,
+)
+course.claim(
+    "BERT: every output moves (0.00001)", moved(bert, "sequence_output").min() > 1e-5
+)
 
 # %% [markdown]
 # So GPT can be trained on all places of a text at once to say the next token, and never sees the answer. BERT reads both ways: better for
@@ -143,7 +165,8 @@ def block(d, f):
     """Numbers in one block of width d, with a feed-forward part of width f."""
     attention = 4 * (d**2 + d)  # four matrices, each with a bias
     feed_forward = 2 * d * f + f + d  # to f and back
-    return attention + feed_forward + 4 * d  # a layer norm has a scale and a shift for each of d
+    # a layer norm has a scale and a shift for each of d
+    return attention + feed_forward + 4 * d
 
 
 same = block(16, 32) == architecture.block_parameters(16, 32)
@@ -163,9 +186,15 @@ by_hand = {
     "GPT": (100 + 12) * d + layers * block(d, f) + 2 * d,
     "ViT": 2 * 2 * 1 * d + d + d + (16 + 1) * d + layers * block(d, f) + 2 * d,
 }
-counted = {"BERT": bert.count_params(), "GPT": gpt.count_params(), "ViT": vit.count_params()}
+counted = {
+    "BERT": bert.count_params(),
+    "GPT": gpt.count_params(),
+    "ViT": vit.count_params(),
+}
 print(pd.DataFrame({"by hand": by_hand, "counted by Keras": counted}).to_string())
-course.claim("BERT: by hand as many as Keras counts", by_hand["BERT"] == counted["BERT"])
+course.claim(
+    "BERT: by hand as many as Keras counts", by_hand["BERT"] == counted["BERT"]
+)
 course.claim("GPT: by hand as many as Keras counts", by_hand["GPT"] == counted["GPT"])
 course.claim("ViT: by hand as many as Keras counts", by_hand["ViT"] == counted["ViT"])
 
@@ -175,11 +204,20 @@ course.claim("ViT: by hand as many as Keras counts", by_hand["ViT"] == counted["
 # %%
 it = classifier.backbone
 numbers = architecture.encoder_parameters(
-    it.vocabulary_size, it.max_sequence_length, it.hidden_dim, it.num_layers, it.intermediate_dim
+    it.vocabulary_size,
+    it.max_sequence_length,
+    it.hidden_dim,
+    it.num_layers,
+    it.intermediate_dim,
 )
 words = it.vocabulary_size * it.hidden_dim
-print(f"{numbers:,} numbers, {words / numbers:.0%} of them in the vectors of {it.vocabulary_size:,} word pieces")
-course.claim("the backbone has as many as the formula says", numbers == it.count_params())
+print(
+    f"{numbers:,} numbers, {words / numbers:.0%} of them in the vectors of"
+    f" {it.vocabulary_size:,} word pieces"
+)
+course.claim(
+    "the backbone has as many as the formula says", numbers == it.count_params()
+)
 course.finding("MiniLM: between 22.7 and 22.8 million", 22.7e6 < numbers < 22.8e6)
 
 # %% [markdown]
@@ -198,15 +236,23 @@ from sklearn.model_selection import train_test_split
 pixels, digits = load_digits(return_X_y=True)
 images = (pixels / 16).reshape(-1, 8, 8, 1).astype("float32")  # values from 0 to 1
 digits = digits.astype("int32")
-train_x, test_x, train_y, test_y = train_test_split(images, digits, test_size=450, random_state=0, stratify=digits)
+train_x, test_x, train_y, test_y = train_test_split(
+    images, digits, test_size=450, random_state=0, stratify=digits
+)
 print(train_x.shape, test_x.shape)
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = figures.new(f"A digit {train_y[0]} in patches of 2 x 2", "column", "row", width=3.4, height=3.2)
+figure, axes = figures.new(
+    f"A digit {train_y[0]} in patches of 2 x 2", "column", "row", width=3.4, height=3.2
+)
 axes.imshow(train_x[0, :, :, 0], cmap="gray_r")
 axes.hlines([1.5, 3.5, 5.5], -0.5, 7.5, color=figures.ORANGE)
 axes.vlines([1.5, 3.5, 5.5], -0.5, 7.5, color=figures.ORANGE)
-figures.show(figure, "A handwritten digit of 8 by 8 grey pixels, cut by orange lines into 16 patches of 2 by 2 pixels.")
+figures.show(
+    figure,
+    "A handwritten digit of 8 by 8 grey pixels, cut by orange lines into 16 patches of"
+    " 2 by 2 pixels.",
+)
 
 # %% [markdown]
 # The baseline (基线) first: logistic regression on the 64 pixels, with 650 parameters.
@@ -222,24 +268,37 @@ print(f"{evaluation.accuracy(test_y, answers['logistic regression']):.1%}")
 
 # %%
 keras.utils.set_random_seed(seed)
-backbone = keras_hub.models.ViTBackbone((8, 8, 1), patch_size=2, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128)
-vision = keras.Model(backbone.input, keras.layers.Dense(10, dtype="float32", name="logits")(backbone.output[:, 0]))
+backbone = keras_hub.models.ViTBackbone(
+    (8, 8, 1), patch_size=2, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128
+)
+vision = keras.Model(
+    backbone.input,
+    keras.layers.Dense(10, dtype="float32", name="logits")(backbone.output[:, 0]),
+)
 steps = vit_epochs * -(-len(train_x) // 32)
-rates = keras.optimizers.schedules.CosineDecay(1e-5, steps, warmup_target=2e-3, warmup_steps=steps // 10)
+rates = keras.optimizers.schedules.CosineDecay(
+    1e-5, steps, warmup_target=2e-3, warmup_steps=steps // 10
+)
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 vision.compile(keras.optimizers.AdamW(rates, weight_decay=0.01), loss)
 print(f"{vision.count_params():,} parameters")
 
 # %% tags=["nbval-ignore-output"]
-history = vision.fit(train_x, train_y, batch_size=32, epochs=vit_epochs, verbose=0).history["loss"]
+history = vision.fit(
+    train_x, train_y, batch_size=32, epochs=vit_epochs, verbose=0
+).history["loss"]
 logits = vision.predict(test_x, verbose=0)
 answers["ViT"] = np.asarray(keras.ops.softmax(logits))
 table = evaluation.compare(test_y, answers)
 print((100 * table[["accuracy", "low", "high"]]).round(1).to_string())
 
 # %%
-course.claim("the ViT is right on over 95 % of the test digits", table["accuracy"]["ViT"] > 0.95)
-course.claim("so is logistic regression", table["accuracy"]["logistic regression"] > 0.95)
+course.claim(
+    "the ViT is right on over 95 % of the test digits", table["accuracy"]["ViT"] > 0.95
+)
+course.claim(
+    "so is logistic regression", table["accuracy"]["logistic regression"] > 0.95
+)
 gap = abs(table["accuracy"]["ViT"] - table["accuracy"]["logistic regression"])
 course.claim("less than 3 points lie between them", gap < 0.03)
 
@@ -257,9 +316,13 @@ characters = ["?"] + sorted(set(some))  # number 0 stands for a character never 
 
 def windows(text):
     """Ids of 64 characters a row, and of the character that follows each: two int32 (rows, 64)."""
-    found = np.array([characters.index(c) if c in characters else 0 for c in text], dtype="int32")
+    found = np.array(
+        [characters.index(c) if c in characters else 0 for c in text], dtype="int32"
+    )
     rows = (len(found) - 1) // 64
-    return found[: 64 * rows].reshape(rows, 64), found[1 : 64 * rows + 1].reshape(rows, 64)
+    return found[: 64 * rows].reshape(rows, 64), found[1 : 64 * rows + 1].reshape(
+        rows, 64
+    )
 
 
 read, following = windows(some)
@@ -272,31 +335,59 @@ print(read.shape, unseen.shape, len(characters), "characters")
 
 # %%
 kinds = len(characters)
-single = np.bincount(following.ravel(), minlength=kinds) + 1  # plus one: no probability is 0
+# plus one: no probability is 0
+single = np.bincount(following.ravel(), minlength=kinds) + 1
 pairs = np.ones((kinds, kinds))
 np.add.at(pairs, (read.ravel(), following.ravel()), 1)
 after = pairs / pairs.sum(axis=1, keepdims=True)
-losses = {"uniform": np.log(kinds), "frequencies": -np.log((single / single.sum())[unseen_following]).mean()}
+losses = {
+    "uniform": np.log(kinds),
+    "frequencies": -np.log((single / single.sum())[unseen_following]).mean(),
+}
 losses["pairs"] = -np.log(after[unseen, unseen_following]).mean()
 
 # %% tags=["nbval-ignore-output"]
 keras.utils.set_random_seed(seed)
 small_gpt = keras_hub.models.GPT2Backbone(
-    kinds, num_layers=2, num_heads=4, hidden_dim=64, intermediate_dim=256, max_sequence_length=64, dropout=0.0
+    kinds,
+    num_layers=2,
+    num_heads=4,
+    hidden_dim=64,
+    intermediate_dim=256,
+    max_sequence_length=64,
+    dropout=0.0,
 )
-writer = keras.Model(small_gpt.input, small_gpt.token_embedding(small_gpt.output, reverse=True))
+writer = keras.Model(
+    small_gpt.input, small_gpt.token_embedding(small_gpt.output, reverse=True)
+)
 writer.compile(keras.optimizers.AdamW(3e-3), loss)
-inputs = [{"token_ids": part, "padding_mask": np.ones_like(part)} for part in (read, unseen)]
+inputs = [
+    {"token_ids": part, "padding_mask": np.ones_like(part)} for part in (read, unseen)
+]
 before = writer.evaluate(inputs[1], unseen_following, verbose=0)
 writer.fit(inputs[0], following, batch_size=16, epochs=gpt_epochs, verbose=0)
-losses |= {"GPT, untrained": before, "GPT": writer.evaluate(inputs[1], unseen_following, verbose=0)}
+losses |= {
+    "GPT, untrained": before,
+    "GPT": writer.evaluate(inputs[1], unseen_following, verbose=0),
+}
 print(pd.Series(losses).round(2).to_string())
 
 # %%
-course.claim("untrained, it knows nothing: within 0.2 of uniform", abs(losses["GPT, untrained"] - losses["uniform"]) < 0.2)
-course.finding("trained, over 1.5 nats below uniform", losses["GPT"] < losses["uniform"] - 1.5)
-course.finding("and over 0.3 nats below the frequencies", losses["GPT"] < losses["frequencies"] - 0.3)
-course.finding("but a table of pairs is as good, within 0.3 nats", abs(losses["GPT"] - losses["pairs"]) < 0.3)
+course.claim(
+    "untrained, it knows nothing: within 0.2 of uniform",
+    abs(losses["GPT, untrained"] - losses["uniform"]) < 0.2,
+)
+course.finding(
+    "trained, over 1.5 nats below uniform", losses["GPT"] < losses["uniform"] - 1.5
+)
+course.finding(
+    "and over 0.3 nats below the frequencies",
+    losses["GPT"] < losses["frequencies"] - 0.3,
+)
+course.finding(
+    "but a table of pairs is as good, within 0.3 nats",
+    abs(losses["GPT"] - losses["pairs"]) < 0.3,
+)
 
 # %% [markdown]
 # It has learnt more than which letters are frequent. But a mere table of letter pairs does about as well: so far it makes little of
@@ -308,7 +399,9 @@ course.finding("but a table of pairs is as good, within 0.3 nats", abs(losses["G
 
 # %% tags=["nbval-ignore-output"]
 texts = splits["validation"]["text"].tolist()
-tokens = int(np.median([len(row) for row in models.token_ids(classifier.tokenizer, texts)]))
+tokens = int(
+    np.median([len(row) for row in models.token_ids(classifier.tokenizer, texts)])
+)
 
 
 def predict(batch):
@@ -319,8 +412,14 @@ def predict(batch):
 alone, together = (evaluation.latency(predict, texts, size) for size in (1, 32))
 shape = it.num_layers, it.hidden_dim, it.intermediate_dim
 work = architecture.forward_operations(*shape, tokens)
-print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, at most {it.max_sequence_length} tokens a text")
-print(f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f} ms alone, {together:.1f} ms in batches of 32")
+print(
+    f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, at most"
+    f" {it.max_sequence_length} tokens a text"
+)
+print(
+    f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f} ms"
+    f" alone, {together:.1f} ms in batches of 32"
+)
 
 # %% [markdown]
 # ## Choosing: what others published
@@ -331,16 +430,29 @@ print(f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f}
 
 # %%
 published = architecture.read_facts("models")
-shown = published[["model", "parameters", "layers", "width", "longest_input", "languages", "licence"]].fillna("")
-print(shown.assign(parameters=(published["parameters"] / 1e6).round(1)).to_string(index=False))
+shown = published[
+    ["model", "parameters", "layers", "width", "longest_input", "languages", "licence"]
+].fillna("")
+print(
+    shown.assign(parameters=(published["parameters"] / 1e6).round(1)).to_string(
+        index=False
+    )
+)
 
 # %%
-encoders = published[published["vocabulary"].notna() & (published["family"] == "encoder")]
+encoders = published[
+    published["vocabulary"].notna() & (published["family"] == "encoder")
+]
 for row in encoders.itertuples():
     plain = row.model == "DistilBERT"  # no segments, no pooled output
     extra = {"segments": 0, "pooler": False} if plain else {}
     derived = architecture.encoder_parameters(
-        int(row.vocabulary), row.longest_input, row.width, row.layers, int(row.feed_forward), **extra
+        int(row.vocabulary),
+        row.longest_input,
+        row.width,
+        row.layers,
+        int(row.feed_forward),
+        **extra,
     )
     assert derived == row.parameters, row.model
 course.claim("ten encoders: the formula gives the table's number", len(encoders) == 10)
@@ -351,7 +463,11 @@ course.claim("and ViT-B/16", vit_b_16 == 85_798_656)
 
 # %%
 for row in published.itertuples():
-    print(f"{row.model}: {row.quality} ({row.benchmark}, {row.split})".replace(", nan", ""))
+    print(
+        f"{row.model}: {row.quality} ({row.benchmark}, {row.split})".replace(
+            ", nan", ""
+        )
+    )
     print(f"    {row.source}")
 
 # %% [markdown]
@@ -362,15 +478,21 @@ for row in published.itertuples():
 on_mnli = published[published["benchmark"].str.startswith("MNLI")]
 figures.show(
     figures.quality_by_size(on_mnli),
-    "Dots, accuracy on MNLI by parameters on a logarithmic axis: BERT-tiny 70 % with 4 million, BERT-large 87 % with 335 million. "
-    "MiniLM with 23 million lies at 83 %, far above BERT-small with 29 million at 78 %.",
+    "Dots, accuracy on MNLI by parameters on a logarithmic axis: BERT-tiny 70 % with 4"
+    " million, BERT-large 87 % with 335 million. MiniLM with 23 million lies at 83 %,"
+    " far above BERT-small with 29 million at 78 %.",
 )
 
 # %%
 by_model = on_mnli.set_index("model")
 bert_base, bert_large = by_model.loc["BERT-base"], by_model.loc["BERT-large"]
-course.claim("BERT-large has over 3 times BERT-base's numbers", bert_large["parameters"] > 3 * bert_base["parameters"])
-course.claim("and gains under 3 points", bert_large["quality"] - bert_base["quality"] < 3)
+course.claim(
+    "BERT-large has over 3 times BERT-base's numbers",
+    bert_large["parameters"] > 3 * bert_base["parameters"],
+)
+course.claim(
+    "and gains under 3 points", bert_large["quality"] - bert_base["quality"] < 3
+)
 
 # %% [markdown]
 # How far to trust it? BERT-base itself has 84.6 in its own paper (test), 84.5 in MiniLM's and 86.7 in DistilBERT's (both dev): two points
@@ -410,7 +532,9 @@ print(*[name for name in presets if name.startswith("bert_")], sep="\n")
 print(presets["bert_base_zh"]["kaggle_handle"])
 
 # %% tags=["raises-exception"]
-print(models.locate("bert_base_zh"), models.locate("hf://google-bert/bert-base-chinese"))
+print(
+    models.locate("bert_base_zh"), models.locate("hf://google-bert/bert-base-chinese")
+)
 models.locate("./my-bert")
 
 # %% [markdown]
@@ -436,7 +560,9 @@ class LooksLikeWeights:
 
 
 pickle.loads(pickle.dumps(LooksLikeWeights()))
-course.claim("loading the pickle ran a function", diary == ["I ran while you loaded me"])
+course.claim(
+    "loading the pickle ran a function", diary == ["I ran while you loaded me"]
+)
 
 # %% [markdown]
 # **safetensors** can hold numbers only: 8 bytes say how long the header is, the header (JSON) names each tensor with type, shape and place,
@@ -455,7 +581,10 @@ tensors, start = architecture.read_safetensors_header(folder / "model.safetensor
 end = max(tensor["data_offsets"][1] for tensor in tensors.values())
 same = tensors.keys() == header.keys() - {"__metadata__"} and start == 8 + length
 course.claim("architecture.read_safetensors_header reads the same", same)
-course.claim("the numbers fill the file to its last byte", start + end == (folder / "model.safetensors").stat().st_size)
+course.claim(
+    "the numbers fill the file to its last byte",
+    start + end == (folder / "model.safetensors").stat().st_size,
+)
 
 # %% [markdown]
 # ## Why a hash
@@ -471,7 +600,11 @@ from pathlib import Path
 copy = Path(tempfile.mkdtemp()) / "copy"
 shutil.copytree(folder, copy)
 film = models.load_tokenizer().token_to_id("film")
-place = start + tensors["embeddings.word_embeddings.weight"]["data_offsets"][0] + 4 * 384 * film
+place = (
+    start
+    + tensors["embeddings.word_embeddings.weight"]["data_offsets"][0]
+    + 4 * 384 * film
+)
 with (copy / "model.safetensors").open("r+b") as file:
     file.seek(place)
     vector = np.frombuffer(file.read(4 * 384), "<f4")
@@ -488,14 +621,21 @@ try:
 except models.WeightsError as error:
     caught = str(error).replace(str(copy), "the copy")
 print(caught)
-course.claim("the hash notices one bit among 700 million", "model.safetensors in the copy was changed" in caught)
+course.claim(
+    "the hash notices one bit among 700 million",
+    "model.safetensors in the copy was changed" in caught,
+)
 
 # %% [markdown]
 # A **hash** (哈希, here SHA-256) is 64 hexadecimal digits computed from all bytes; another byte, another hash. The course keeps the authors' hashes in
 # `helpers/models.py`. And without that check?
 
 # %% tags=["nbval-ignore-output"]
-sentences = ["The film was wonderful.", "The hotel was wonderful.", "I want my money back."]
+sentences = [
+    "The film was wonderful.",
+    "The hotel was wonderful.",
+    "I want my money back.",
+]
 both = [models.make_classifier(weights) for weights in (models.MINILM, copy)]
 vectors = [finetuning.mean_features(each, sentences) for each in both]
 shutil.rmtree(copy.parent)
@@ -505,8 +645,15 @@ for sentence, value in zip(sentences, similarity, strict=True):
     print(f"{value:.2f} {sentence}")
 
 # %%
-course.claim("it loads without a word; the sentence with 'film' has another vector (cosine under 0.95)", similarity[0] < 0.95)
-course.claim("all others are as before (within 0.000001)", np.abs(similarity[1:] - 1).max() < 1e-6)
+course.claim(
+    "it loads without a word; the sentence with 'film' has another vector (cosine under"
+    " 0.95)",
+    similarity[0] < 0.95,
+)
+course.claim(
+    "all others are as before (within 0.000001)",
+    np.abs(similarity[1:] - 1).max() < 1e-6,
+)
 
 # %% [markdown]
 # No error, no warning, and no test would notice that does not speak of films. So: take weights from their authors, as safetensors, with a hash that you
@@ -538,17 +685,30 @@ bert_vectors, gpt_vectors = vectors_of(bert, "sequence_output"), vectors_of(gpt)
 by_bert = architecture.measure_influence(bert_vectors, ids[0], variants) > 1e-5
 by_gpt = architecture.measure_influence(gpt_vectors, ids[0], variants) > 1e-5
 itself = np.eye(8, dtype=bool)
-course.claim("BERT: measured influence is the mask and each token itself", np.array_equal(by_bert, both_ways | itself))
-course.claim("GPT: measured influence is the mask and each token itself", np.array_equal(by_gpt, causal | itself))
+course.claim(
+    "BERT: measured influence is the mask and each token itself",
+    np.array_equal(by_bert, both_ways | itself),
+)
+course.claim(
+    "GPT: measured influence is the mask and each token itself",
+    np.array_equal(by_gpt, causal | itself),
+)
 
 # %% [markdown]
 # The padding's own vectors do change; nobody looks at them. For ViT we brighten one patch at a time:
 
 # %%
-patches = np.kron(np.eye(16).reshape(16, 4, 4), np.ones((2, 2))).reshape(16, 8, 8, 1).astype("float32")
+patches = (
+    np.kron(np.eye(16).reshape(16, 4, 4), np.ones((2, 2)))
+    .reshape(16, 8, 8, 1)
+    .astype("float32")
+)
 by_vit = architecture.measure_influence(vit, image[0], image + patches) > 1e-5
 print(by_vit.shape)
-course.claim("ViT: each of 16 patches moves all 17 outputs", by_vit.all() and by_vit.shape == (17, 16))
+course.claim(
+    "ViT: each of 16 patches moves all 17 outputs",
+    by_vit.all() and by_vit.shape == (17, 16),
+)
 
 # %% [markdown]
 # ## Going further: what long texts cost
@@ -559,11 +719,18 @@ course.claim("ViT: each of 16 patches moves all 17 outputs", by_vit.all() and by
 # %%
 def pairs_share(tokens, width=384, feed_forward=1536):
     """Share of a block's work that attention between pairs of tokens takes."""
-    return 2 * tokens * width / (4 * width**2 + 2 * width * feed_forward + 2 * tokens * width)
+    return (
+        2
+        * tokens
+        * width
+        / (4 * width**2 + 2 * width * feed_forward + 2 * tokens * width)
+    )
 
 
 print({tokens: f"{pairs_share(tokens):.0%}" for tokens in (24, 128, 512, 8192)})
-course.claim("in a text of 24 tokens, pairs take under 2 % of the work", pairs_share(24) < 0.02)
+course.claim(
+    "in a text of 24 tokens, pairs take under 2 % of the work", pairs_share(24) < 0.02
+)
 course.claim("in one of 512 tokens, over 15 %", pairs_share(512) > 0.15)
 
 # %% [markdown]
@@ -575,12 +742,21 @@ course.claim("in one of 512 tokens, over 15 %", pairs_share(512) > 0.15)
 # %%
 beyond = architecture.read_facts("beyond_text").fillna("")
 for row in beyond.itertuples():
-    print(f"{row.task}: {row.family}\n    read: {row.read}, {row.year}\n    load: {row.keras_hub_class or row.guide} {row.preset}".rstrip())
+    print(
+        f"{row.task}: {row.family}\n    read: {row.read}, {row.year}\n    load:"
+        f" {row.keras_hub_class or row.guide} {row.preset}".rstrip()
+    )
 
 # %%
 listed = beyond[beyond["keras_hub_class"] != ""]
-known = [row.preset in getattr(keras_hub.models, row.keras_hub_class).presets for row in listed.itertuples()]
-course.claim("each class is in KerasHub, and each preset belongs to its class", all(known) and len(known) >= 10)
+known = [
+    row.preset in getattr(keras_hub.models, row.keras_hub_class).presets
+    for row in listed.itertuples()
+]
+course.claim(
+    "each class is in KerasHub, and each preset belongs to its class",
+    all(known) and len(known) >= 10,
+)
 
 # %% [markdown]
 # What the table cannot promise: a model for pictures of lungs is not a doctor, and medical use needs approval. Gemma's and Stable Diffusion's weights have

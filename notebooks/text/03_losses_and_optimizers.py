@@ -26,12 +26,15 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 steps = 200  # of each optimizer when it is held against Keras
 problems = 20  # random problems on which each loss is held against Keras
-star_texts = 800  # training reviews for the stars at the end (under 400 the findings there need not hold)
+# training reviews for the stars at the end (under 400 the findings there need not hold)
+star_texts = 800
 
 # %%
 import numpy as np
@@ -43,8 +46,11 @@ course = runtime.start(seed, profile, source)
 import keras
 
 random = np.random.default_rng(seed)
-# NumPy counts in float64, 16 digits; so can Keras on TensorFlow. JAX has float32, 7 digits, unless told otherwise.
-precision, tolerance = ("float64", 1e-6) if course.backend == "tensorflow" else ("float32", 1e-4)
+# NumPy counts in float64, 16 digits; so can Keras on TensorFlow. JAX has float32, 7
+# digits, unless told otherwise.
+precision, tolerance = (
+    ("float64", 1e-6) if course.backend == "tensorflow" else ("float32", 1e-4)
+)
 
 # %% [markdown]
 # ## A number: mean squared error (均方误差)
@@ -61,7 +67,12 @@ def mean_squared_error(truth, predicted):
 
 
 stars, guesses = np.array([5.0, 1.0, 4.0]), np.array([4.0, 1.0, 2.0])
-print("squared errors", (stars - guesses) ** 2, "mean", round(mean_squared_error(stars, guesses), 2))
+print(
+    "squared errors",
+    (stars - guesses) ** 2,
+    "mean",
+    round(mean_squared_error(stars, guesses), 2),
+)
 
 # %% [markdown]
 # An error of 2 counts four times as much as an error of 1: MSE hates large misses. Now against Keras, on random problems.
@@ -74,7 +85,10 @@ def same(ours, theirs):
 
 theirs = keras.losses.MeanSquaredError(dtype=precision)
 pairs = [random.normal(size=(2, random.integers(1, 100))) for _ in range(problems)]
-course.claim("our MSE is Keras's", all(same(mean_squared_error(*pair), theirs(*pair)) for pair in pairs))
+course.claim(
+    "our MSE is Keras's",
+    all(same(mean_squared_error(*pair), theirs(*pair)) for pair in pairs),
+)
 
 # %% [markdown]
 # ## A trap: (n,) against (n, 1)
@@ -86,9 +100,20 @@ course.claim("our MSE is Keras's", all(same(mean_squared_error(*pair), theirs(*p
 # %%
 column = guesses[:, None]  # (3, 1), as a model gives it
 print("differences", (stars - column).shape)
-print("right", round(mean_squared_error(stars, guesses), 2), "wrong", round(mean_squared_error(stars, column), 2))
-course.claim("perfect predictions in the wrong shape have an error over 1", mean_squared_error(stars, stars[:, None]) > 1)
-course.claim("Keras's MSE is the same for (n,) and (n, 1)", same(theirs(stars, column), theirs(stars, guesses)))
+print(
+    "right",
+    round(mean_squared_error(stars, guesses), 2),
+    "wrong",
+    round(mean_squared_error(stars, column), 2),
+)
+course.claim(
+    "perfect predictions in the wrong shape have an error over 1",
+    mean_squared_error(stars, stars[:, None]) > 1,
+)
+course.claim(
+    "Keras's MSE is the same for (n,) and (n, 1)",
+    same(theirs(stars, column), theirs(stars, guesses)),
+)
 
 # %% [markdown]
 # ## Yes or no: binary cross-entropy (二元交叉熵)
@@ -107,7 +132,10 @@ def binary_cross_entropy(truth, probability):
 theirs = keras.losses.BinaryCrossentropy(dtype=precision)
 sizes = random.integers(1, 100, size=problems)
 pairs = [(random.integers(0, 2, n), random.uniform(0.01, 0.99, n)) for n in sizes]
-course.claim("our binary cross-entropy is Keras's", all(same(binary_cross_entropy(*pair), theirs(*pair)) for pair in pairs))
+course.claim(
+    "our binary cross-entropy is Keras's",
+    all(same(binary_cross_entropy(*pair), theirs(*pair)) for pair in pairs),
+)
 
 # %% [markdown]
 # The article has only $-\sum_i y_i\log\hat y_i$, and says that $i$ counts *samples*. Then texts with $y_i=0$ drop out, and whoever
@@ -116,7 +144,10 @@ course.claim("our binary cross-entropy is Keras's", all(same(binary_cross_entrop
 # %%
 truth, always_one = np.array([1, 0, 0, 1]), np.full(4, 1 - 1e-9)
 as_printed = -np.sum(truth * np.log(always_one))
-print(f"as printed {abs(as_printed):.2f}, right {binary_cross_entropy(truth, always_one):.2f}")
+print(
+    f"as printed {abs(as_printed):.2f}, right"
+    f" {binary_cross_entropy(truth, always_one):.2f}"
+)
 course.claim("as printed, always saying 1 has a loss of 0", abs(as_printed) < 1e-6)
 
 # %% [markdown]
@@ -144,12 +175,20 @@ def softmax(logits):
     return raised / raised.sum(axis=1, keepdims=True)
 
 # %%
-theirs = keras.losses.CategoricalCrossentropy(dtype=precision), keras.losses.SparseCategoricalCrossentropy(dtype=precision)
+theirs = (
+    keras.losses.CategoricalCrossentropy(dtype=precision),
+    keras.losses.SparseCategoricalCrossentropy(dtype=precision),
+)
 for _ in range(problems):
     n, classes = random.integers(1, 100), random.integers(2, 10)
     label, p = random.integers(0, classes, n), softmax(random.normal(size=(n, classes)))
-    ours = categorical_cross_entropy(np.eye(classes)[label], p), sparse_cross_entropy(label, p)
-    assert same(ours[0], theirs[0](np.eye(classes)[label], p)) and same(ours[1], theirs[1](label, p))
+    ours = (
+        categorical_cross_entropy(np.eye(classes)[label], p),
+        sparse_cross_entropy(label, p),
+    )
+    assert same(ours[0], theirs[0](np.eye(classes)[label], p)) and same(
+        ours[1], theirs[1](label, p)
+    )
 course.claim("ours are Keras's, and both are one number", same(*ours))
 
 # %% [markdown]
@@ -162,10 +201,20 @@ course.claim("ours are Keras's, and both are one number", same(*ours))
 z = np.array([[0, 200]], dtype="float32")
 with np.errstate(all="ignore"):  # NumPy would warn; a graphics card does not
     raised = np.exp(z)
-    print("exp", raised, "softmax", raised / raised.sum(), "loss", -np.log(raised / raised.sum())[0, 0])
+    print(
+        "exp",
+        raised,
+        "softmax",
+        raised / raised.sum(),
+        "loss",
+        -np.log(raised / raised.sum())[0, 0],
+    )
     p = softmax(z)
     print("our softmax", p, "loss", -np.log(p)[0, 0])
-course.claim("e to the 200 is no float32, and e to the -200 is 0", np.isinf(raised[0, 1]) and p[0, 0] == 0)
+course.claim(
+    "e to the 200 is no float32, and e to the -200 is 0",
+    np.isinf(raised[0, 1]) and p[0, 0] == 0,
+)
 
 # %% [markdown]
 # `inf`, `nan`: with the largest logit taken away first, nothing overflows, but the small probability is 0. So never go through $p$:
@@ -195,9 +244,18 @@ from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 from_probabilities = keras.losses.SparseCategoricalCrossentropy()
 for size in (10, 50, 200):
     z = np.array([[0, size]], dtype="float32")
-    values = float(from_logits(np.array([0]), z)), float(from_probabilities(np.array([0]), softmax(z)))
-    print(f"logits 0 and {size:3}: from logits {values[0]:5.1f}, from probabilities {values[1]:5.1f}")
-course.claim("from probabilities Keras's loss ends under 16.2", values[1] < 16.2 and values[0] == 200)
+    values = (
+        float(from_logits(np.array([0]), z)),
+        float(from_probabilities(np.array([0]), softmax(z))),
+    )
+    print(
+        f"logits 0 and {size:3}: from logits {values[0]:5.1f}, from probabilities"
+        f" {values[1]:5.1f}"
+    )
+course.claim(
+    "from probabilities Keras's loss ends under 16.2",
+    values[1] < 16.2 and values[0] == 200,
+)
 
 # %% [markdown]
 # ## The gradient: p - y
@@ -232,8 +290,12 @@ def numerical_gradient(function, at, step=1e-5):
 
 
 label, logits = random.integers(0, 4, 6), random.normal(size=(6, 4))
-difference = cross_entropy_gradient(label, logits) - numerical_gradient(lambda z: cross_entropy(label, z), logits)
-course.claim("(p - y) / n is the gradient, within 0.00000001", np.abs(difference).max() < 1e-8)
+difference = cross_entropy_gradient(label, logits) - numerical_gradient(
+    lambda z: cross_entropy(label, z), logits
+)
+course.claim(
+    "(p - y) / n is the gradient, within 0.00000001", np.abs(difference).max() < 1e-8
+)
 
 # %% [markdown]
 # ## A test bed for optimizers (优化器)
@@ -256,7 +318,9 @@ def squares_gradient(X, y, weights):
 
 X, y = least_squares(seed)
 at = random.normal(size=8)
-difference = squares_gradient(X, y, at) - numerical_gradient(lambda w: mean_squared_error(y, X @ w), at)
+difference = squares_gradient(X, y, at) - numerical_gradient(
+    lambda w: mean_squared_error(y, X @ w), at
+)
 course.claim("its gradient is right, within 0.000001", np.abs(difference).max() < 1e-6)
 
 # %% [markdown]
@@ -296,12 +360,15 @@ def adagrad(weights, gradient, squares, learning_rate, epsilon=1e-7):
 # The article leaves it out. **AdamW** also takes $\alpha\lambda w_t$ off the weights, apart from the gradient (权重衰减).
 
 # %%
-def adam(weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def adam(
+    weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+):
     step, first, second = state
     step = step + 1
     first = beta_1 * first + (1 - beta_1) * gradient
     second = beta_2 * second + (1 - beta_2) * gradient**2
-    rate = learning_rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)  # both corrections in one
+    # both corrections in one
+    rate = learning_rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
     return weights - rate * first / (np.sqrt(second) + epsilon), (step, first, second)
 
 
@@ -329,7 +396,10 @@ def follow_keras(optimizer, gradient, weights, steps):
     """The same with an optimizer of Keras."""
     variable, path = keras.Variable(weights, dtype=precision), [weights]
     for _ in range(steps):
-        optimizer.apply([keras.ops.convert_to_tensor(gradient(path[-1]), dtype=precision)], [variable])
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(gradient(path[-1]), dtype=precision)],
+            [variable],
+        )
         path.append(keras.ops.convert_to_numpy(variable))
     return np.array(path)
 
@@ -341,20 +411,46 @@ def follow_keras(optimizer, gradient, weights, steps):
 betas = {"beta_1": 0.9, "beta_2": 0.999}
 rules = {  # our rule, the state that it begins with, Keras's class, knobs for both
     "SGD": (sgd, None, keras.optimizers.SGD, {"learning_rate": 0.05}),
-    "momentum": (momentum, 0.0, keras.optimizers.SGD, {"learning_rate": 0.02, "momentum": 0.9}),
+    "momentum": (
+        momentum,
+        0.0,
+        keras.optimizers.SGD,
+        {"learning_rate": 0.02, "momentum": 0.9},
+    ),
     "Adagrad": (adagrad, 0.1, keras.optimizers.Adagrad, {"learning_rate": 0.5}),
-    "Adam": (adam, (0, 0.0, 0.0), keras.optimizers.Adam, {"learning_rate": 0.05} | betas),
-    "AdamW": (adamw, (0, 0.0, 0.0), keras.optimizers.AdamW, {"learning_rate": 0.05, "weight_decay": 0.1} | betas),
+    "Adam": (
+        adam,
+        (0, 0.0, 0.0),
+        keras.optimizers.Adam,
+        {"learning_rate": 0.05} | betas,
+    ),
+    "AdamW": (
+        adamw,
+        (0, 0.0, 0.0),
+        keras.optimizers.AdamW,
+        {"learning_rate": 0.05, "weight_decay": 0.1} | betas,
+    ),
 }
 agree = []
 for rule, state, theirs, knobs in rules.values():
     knobs = {knob: float(np.float32(value)) for knob, value in knobs.items()}
     for number in range(3):
         X, y = least_squares(seed + number)
-        ours = follow(rule, state, lambda w: squares_gradient(X, y, w), np.zeros(8), steps, **knobs)
-        its = follow_keras(theirs(**knobs), lambda w: squares_gradient(X, y, w), np.zeros(8), steps)
+        ours = follow(
+            rule,
+            state,
+            lambda w: squares_gradient(X, y, w),
+            np.zeros(8),
+            steps,
+            **knobs,
+        )
+        its = follow_keras(
+            theirs(**knobs), lambda w: squares_gradient(X, y, w), np.zeros(8), steps
+        )
         agree.append(same(ours, its))
-course.claim(f"each step of {', '.join(rules)} is Keras's, on 3 random problems", all(agree))
+course.claim(
+    f"each step of {', '.join(rules)} is Keras's, on 3 random problems", all(agree)
+)
 
 # %% [markdown]
 # ## The learning rate: too small, right, too large
@@ -366,18 +462,47 @@ course.claim(f"each step of {', '.join(rules)} is Keras's, on 3 random problems"
 X, y = least_squares(seed)
 steepest = np.linalg.eigvalsh(2 / len(X) * X.T @ X).max()
 curves = {}
-figure, axes = figures.new("The same 40 steps at three rates", "step", "mean squared error")
-for share, colour, line in ((0.02, figures.BLUE, ":"), (1.0, figures.GREEN, "-"), (2.1, figures.ORANGE, "--")):
-    path = follow(sgd, None, lambda w: squares_gradient(X, y, w), np.zeros(8), 40, learning_rate=share / steepest)
+figure, axes = figures.new(
+    "The same 40 steps at three rates", "step", "mean squared error"
+)
+for share, colour, line in (
+    (0.02, figures.BLUE, ":"),
+    (1.0, figures.GREEN, "-"),
+    (2.1, figures.ORANGE, "--"),
+):
+    path = follow(
+        sgd,
+        None,
+        lambda w: squares_gradient(X, y, w),
+        np.zeros(8),
+        40,
+        learning_rate=share / steepest,
+    )
     curves[share] = np.array([mean_squared_error(y, X @ w) for w in path])
-    axes.plot(curves[share], color=colour, linestyle=line, linewidth=2, label=f"rate {share:g} / L")
+    axes.plot(
+        curves[share],
+        color=colour,
+        linestyle=line,
+        linewidth=2,
+        label=f"rate {share:g} / L",
+    )
 axes.set_yscale("log")
 axes.legend(frameon=False)
-figures.show(figure, "Three loss curves: with the small rate it falls slowly, with the right one within ten steps; with the large one it rises.")
+figures.show(
+    figure,
+    "Three loss curves: with the small rate it falls slowly, with the right one within"
+    " ten steps; with the large one it rises.",
+)
 
 # %%
-course.claim("under 2 / L the loss falls at each step", all(np.diff(curves[share]).max() < 1e-9 for share in (0.02, 1.0)))
-course.claim("at 2.1 / L it ends over 3 times as high as at 1 / L", curves[2.1][-1] > 3 * curves[1.0][-1])
+course.claim(
+    "under 2 / L the loss falls at each step",
+    all(np.diff(curves[share]).max() < 1e-9 for share in (0.02, 1.0)),
+)
+course.claim(
+    "at 2.1 / L it ends over 3 times as high as at 1 / L",
+    curves[2.1][-1] > 3 * curves[1.0][-1],
+)
 
 # %% [markdown]
 # ## A ravine (峡谷)
@@ -387,21 +512,41 @@ course.claim("at 2.1 / L it ends over 3 times as high as at 1 / L", curves[2.1][
 
 # %% tags=["nbval-ignore-output"]
 slopes, ends, begin = np.array([1.0, 100.0]), {}, np.array([-10.0, 1.0])
-figure, axes = figures.new("60 steps in a ravine", "weight 1, the flat direction", "weight 2, the steep direction")
+figure, axes = figures.new(
+    "60 steps in a ravine",
+    "weight 1, the flat direction",
+    "weight 2, the steep direction",
+)
 x, up = np.meshgrid(np.linspace(-11, 4, 100), np.linspace(-1.6, 1.6, 100))
-axes.contour(x, up, (x**2 + 100 * up**2) / 2, levels=[1, 5, 15, 30, 60, 100], colors="lightgrey")
-ways = {"SGD": (sgd, None, {"learning_rate": 0.018}), "Adam": (adam, (0, 0.0, 0.0), {"learning_rate": 0.5})}
+axes.contour(
+    x, up, (x**2 + 100 * up**2) / 2, levels=[1, 5, 15, 30, 60, 100], colors="lightgrey"
+)
+ways = {
+    "SGD": (sgd, None, {"learning_rate": 0.018}),
+    "Adam": (adam, (0, 0.0, 0.0), {"learning_rate": 0.5}),
+}
 ways["momentum"] = momentum, 0.0, {"learning_rate": 0.018, "momentum": 0.8}
-for (name, (rule, state, knobs)), style in zip(ways.items(), ("o-", "s--", "^:"), strict=True):
+for (name, (rule, state, knobs)), style in zip(
+    ways.items(), ("o-", "s--", "^:"), strict=True
+):
     path = follow(rule, state, lambda w: slopes * w, begin, 60, **knobs)
-    colour = {"SGD": figures.BLUE, "Adam": figures.GREEN, "momentum": figures.ORANGE}[name]
+    colour = {"SGD": figures.BLUE, "Adam": figures.GREEN, "momentum": figures.ORANGE}[
+        name
+    ]
     axes.plot(*path.T, style, color=colour, markersize=3, label=name)
     ends[name] = (slopes * path[-1] ** 2).sum() / 2
 axes.legend(frameon=False)
-figures.show(figure, "Paths over the contours of a long narrow valley: SGD zigzags and stops half-way, momentum and Adam come to the bottom.")
+figures.show(
+    figure,
+    "Paths over the contours of a long narrow valley: SGD zigzags and stops half-way,"
+    " momentum and Adam come to the bottom.",
+)
 
 # %%
-course.claim("after 60 steps momentum and Adam are under a tenth of SGD's loss", 10 * max(ends["Adam"], ends["momentum"]) < ends["SGD"])
+course.claim(
+    "after 60 steps momentum and Adam are under a tenth of SGD's loss",
+    10 * max(ends["Adam"], ends["momentum"]) < ends["SGD"],
+)
 
 # %% [markdown]
 # ## The article's cross-entropy: a sum, no mean
@@ -412,18 +557,45 @@ course.claim("after 60 steps momentum and Adam are under a tenth of SGD's loss",
 # %% tags=["nbval-ignore-output"]
 X, noise = random.normal(size=(256, 10)), random.gumbel(size=(256, 3))
 label = (X @ random.normal(size=(10, 3)) + noise).argmax(axis=1)
-figure, axes = figures.new("Cross-entropy of 256 texts at rate 0.5", "step", "mean cross-entropy (nats a text)")
+figure, axes = figures.new(
+    "Cross-entropy of 256 texts at rate 0.5", "step", "mean cross-entropy (nats a text)"
+)
 curves = {}
-for name, times, colour, line in (("mean", 1, figures.GREEN, "-"), ("sum", 256, figures.ORANGE, "--")):
-    path = follow(sgd, None, lambda W: times * X.T @ cross_entropy_gradient(label, X @ W), np.zeros((10, 3)), 100, learning_rate=0.5)
+for name, times, colour, line in (
+    ("mean", 1, figures.GREEN, "-"),
+    ("sum", 256, figures.ORANGE, "--"),
+):
+    path = follow(
+        sgd,
+        None,
+        lambda W: times * X.T @ cross_entropy_gradient(label, X @ W),
+        np.zeros((10, 3)),
+        100,
+        learning_rate=0.5,
+    )
     curves[name] = np.array([cross_entropy(label, X @ W) for W in path])
-    axes.plot(curves[name], color=colour, linestyle=line, linewidth=2, label=f"gradient of the {name}")
+    axes.plot(
+        curves[name],
+        color=colour,
+        linestyle=line,
+        linewidth=2,
+        label=f"gradient of the {name}",
+    )
 axes.legend(frameon=False)
-figures.show(figure, "Two curves over 100 steps: with the mean the loss falls smoothly, with the sum it jumps up at once and stays far above.")
+figures.show(
+    figure,
+    "Two curves over 100 steps: with the mean the loss falls smoothly, with the sum it"
+    " jumps up at once and stays far above.",
+)
 
 # %%
-course.claim("with the mean the loss falls at each step", np.diff(curves["mean"]).max() < 0)
-course.claim("with the sum it is never again as low as at the start", curves["sum"][1:].min() > curves["sum"][0])
+course.claim(
+    "with the mean the loss falls at each step", np.diff(curves["mean"]).max() < 0
+)
+course.claim(
+    "with the sum it is never again as low as at the start",
+    curves["sum"][1:].min() > curves["sum"][0],
+)
 
 # %% [markdown]
 # ## The article's SGD: "each sample", with a formula for all
@@ -433,15 +605,38 @@ course.claim("with the sum it is never again as low as at the start", curves["su
 
 # %% tags=["nbval-ignore-output"]
 X, y = least_squares(seed, n=256)
-figure, axes = figures.new("100 updates at rate 0.04, 256 examples", "update", "mean squared error of all")
+figure, axes = figures.new(
+    "100 updates at rate 0.04, 256 examples", "update", "mean squared error of all"
+)
 curves = {}
-for name, size, colour, line in (("all", 256, figures.GREEN, "-"), ("16", 16, figures.BLUE, ":"), ("1", 1, figures.ORANGE, "--")):
+for name, size, colour, line in (
+    ("all", 256, figures.GREEN, "-"),
+    ("16", 16, figures.BLUE, ":"),
+    ("1", 1, figures.ORANGE, "--"),
+):
     rows = iter([random.permutation(256)[:size] for _ in range(100)])
-    path = follow(sgd, None, lambda w: squares_gradient(X[r := next(rows)], y[r], w), np.zeros(8), 100, learning_rate=0.04)
+    path = follow(
+        sgd,
+        None,
+        lambda w: squares_gradient(X[r := next(rows)], y[r], w),
+        np.zeros(8),
+        100,
+        learning_rate=0.04,
+    )
     curves[name] = np.array([mean_squared_error(y, X @ w) for w in path])
-    axes.plot(curves[name], color=colour, linestyle=line, linewidth=2, label=f"{name} in an update")
+    axes.plot(
+        curves[name],
+        color=colour,
+        linestyle=line,
+        linewidth=2,
+        label=f"{name} in an update",
+    )
 axes.legend(frameon=False)
-figures.show(figure, "Three falling curves: with all examples smooth, with 16 nearly so, with one example an update ragged.")
+figures.show(
+    figure,
+    "Three falling curves: with all examples smooth, with 16 nearly so, with one"
+    " example an update ragged.",
+)
 
 # %%
 rises = {name: (np.diff(values) > 1e-9).sum() for name, values in curves.items()}
@@ -449,7 +644,9 @@ course.claim("with all examples the loss never rises", rises["all"] == 0)
 course.claim("with one example it rises in over 20 of 100 updates", rises["1"] > 20)
 course.claim("and still ends lower than it began", curves["1"][-1] < curves["1"][0])
 late = {name: values[50:].mean() for name, values in curves.items()}
-course.claim("in the second half it stays higher than with all", late["1"] > late["all"])
+course.claim(
+    "in the second half it stays higher than with all", late["1"] > late["all"]
+)
 
 # %% [markdown]
 # A hundred updates read 25,600 examples with all, and only 100 with one: at first the cheap way is as fast. Near the goal the noise of single
@@ -461,25 +658,56 @@ course.claim("in the second half it stays higher than with all", late["1"] > lat
 # step is $0.1/0.032\approx3.16$ times too large, and then?
 
 # %% tags=["nbval-ignore-output"]
-def adam_as_printed(weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def adam_as_printed(
+    weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+):
     first, second = state
     first = beta_1 * first + (1 - beta_1) * gradient
     second = beta_2 * second + (1 - beta_2) * gradient**2
-    return weights - learning_rate * first / (np.sqrt(second) + epsilon), (first, second)
+    return weights - learning_rate * first / (np.sqrt(second) + epsilon), (
+        first,
+        second,
+    )
 
 
-printed = -np.diff(follow(adam_as_printed, (0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0)[:, 0])
-right = -np.diff(follow(adam, (0, 0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0)[:, 0])
-figure, axes = figures.new("Adam's first hundred steps, gradient always 1", "step", "size of the step (rates)")
-axes.plot(range(1, 101), printed, color=figures.ORANGE, linestyle="--", linewidth=2, label="as printed")
-axes.plot(range(1, 101), right, color=figures.GREEN, linewidth=2, label="with bias correction")
+printed = -np.diff(
+    follow(
+        adam_as_printed, (0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0
+    )[:, 0]
+)
+right = -np.diff(
+    follow(adam, (0, 0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0)[:, 0]
+)
+figure, axes = figures.new(
+    "Adam's first hundred steps, gradient always 1", "step", "size of the step (rates)"
+)
+axes.plot(
+    range(1, 101),
+    printed,
+    color=figures.ORANGE,
+    linestyle="--",
+    linewidth=2,
+    label="as printed",
+)
+axes.plot(
+    range(1, 101), right, color=figures.GREEN, linewidth=2, label="with bias correction"
+)
 axes.set_ylim(bottom=0)
 axes.legend(frameon=False)
-figures.show(figure, "With correction a flat line at 1; as printed it starts above 3, rises above 6 near step 12 and falls back to 3 at step 100.")
+figures.show(
+    figure,
+    "With correction a flat line at 1; as printed it starts above 3, rises above 6 near"
+    " step 12 and falls back to 3 at step 100.",
+)
 
 # %%
-course.claim("corrected, every step is the rate, within 0.001", np.abs(right - 1).max() < 0.001)
-course.claim("as printed, the first is over 3 times the rate, the largest over 6 times", printed[0] > 3 and printed.max() > 6)
+course.claim(
+    "corrected, every step is the rate, within 0.001", np.abs(right - 1).max() < 0.001
+)
+course.claim(
+    "as printed, the first is over 3 times the rate, the largest over 6 times",
+    printed[0] > 3 and printed.max() > 6,
+)
 course.claim("and step 100 is still over 3 times", printed[99] > 3)
 
 # %% [markdown]
@@ -502,7 +730,10 @@ train, validation = (pd.concat(frames, ignore_index=True) for frames in parts.va
 train = train.sample(min(star_texts, len(train)), random_state=seed)
 validation = validation.sample(min(400, len(validation)), random_state=seed)
 classifier = models.make_classifier(course.profile.backbone, seed=seed)
-features = [finetuning.mean_features(classifier, frame["text"].tolist()) for frame in (train, validation)]
+features = [
+    finetuning.mean_features(classifier, frame["text"].tolist())
+    for frame in (train, validation)
+]
 
 # %% [markdown]
 # **Ridge** (岭回归) is a linear model with MSE, and a penalty that it chooses on the training reviews; **logistic regression** one with cross-entropy.
@@ -514,27 +745,61 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 stars, levels = validation[column].to_numpy(), np.unique(train[column])
-ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9))).fit(features[0], train[column])
+ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9))).fit(
+    features[0], train[column]
+)
 p = finetuning.fit_frozen_head(features[0], train[column]).predict_proba(features[1])
 number = ridge.predict(features[1])
-answers = {"always the mean": np.full(len(stars), train[column].mean()), "number": number}
+answers = {
+    "always the mean": np.full(len(stars), train[column].mean()),
+    "number": number,
+}
 answers["number, rounded"] = number.round().clip(levels[0], levels[-1])
 answers["likeliest class"] = levels[p.argmax(axis=1)]
-answers["median of classes"] = levels[(p.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=len(levels) - 1)]
+answers["median of classes"] = levels[
+    (p.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=len(levels) - 1)
+]
 answers["mean of classes"] = p @ levels
 off = pd.DataFrame(answers).sub(stars, axis=0).abs()
-table = pd.DataFrame({"MSE": (off**2).mean(), "MAE": off.mean(), "hits": (off == 0).mean(), "3 or more off": (off > 2.5).mean()})
+table = pd.DataFrame(
+    {
+        "MSE": (off**2).mean(),
+        "MAE": off.mean(),
+        "hits": (off == 0).mean(),
+        "3 or more off": (off > 2.5).mean(),
+    }
+)
 print(table.round(2).to_string())
 
 # %%
 mse, mae, hits, far = table["MSE"], table["MAE"], table["hits"], table["3 or more off"]
-course.finding("classes hit over 8 points more than the rounded number", hits["likeliest class"] > hits["number, rounded"] + 0.08)
-course.finding("the number has an MSE over 0.2 lower", mse["number"] < mse["likeliest class"] - 0.2)
-course.finding("and is 3 stars off less than half as often", far["number"] < far["likeliest class"] / 2)
-course.finding("in mean absolute error they are within 0.2 of each other", abs(mae["number, rounded"] - mae["likeliest class"]) < 0.2)
-course.finding("over 40 % of the rounded numbers are 3", (answers["number, rounded"] == 3).mean() > 0.4)
-course.finding("the median of the classes has a smaller one than either", mae["median of classes"] < mae[["number", "likeliest class"]].min())
-course.finding("the mean of the classes has the number's MSE, within 0.2", abs(mse["mean of classes"] - mse["number"]) < 0.2)
+course.finding(
+    "classes hit over 8 points more than the rounded number",
+    hits["likeliest class"] > hits["number, rounded"] + 0.08,
+)
+course.finding(
+    "the number has an MSE over 0.2 lower", mse["number"] < mse["likeliest class"] - 0.2
+)
+course.finding(
+    "and is 3 stars off less than half as often",
+    far["number"] < far["likeliest class"] / 2,
+)
+course.finding(
+    "in mean absolute error they are within 0.2 of each other",
+    abs(mae["number, rounded"] - mae["likeliest class"]) < 0.2,
+)
+course.finding(
+    "over 40 % of the rounded numbers are 3",
+    (answers["number, rounded"] == 3).mean() > 0.4,
+)
+course.finding(
+    "the median of the classes has a smaller one than either",
+    mae["median of classes"] < mae[["number", "likeliest class"]].min(),
+)
+course.finding(
+    "the mean of the classes has the number's MSE, within 0.2",
+    abs(mse["mean of classes"] - mse["number"]) < 0.2,
+)
 
 # %% [markdown]
 # MSE fears large misses: in doubt the number says "3", seldom far off, seldom right. The likeliest class hits more and misses by more. In
@@ -552,18 +817,36 @@ course.finding("the mean of the classes has the number's MSE, within 0.2", abs(m
 # %% tags=["nbval-ignore-output"]
 X, y = least_squares(seed, n=2000)
 at, sizes = np.zeros(8), np.array([1, 4, 16, 64, 256])
-each = np.array([squares_gradient(X[[row]], y[[row]], at) for row in range(2000)])  # of one example, (2000, 8)
+# of one example, (2000, 8)
+each = np.array([squares_gradient(X[[row]], y[[row]], at) for row in range(2000)])
 expected = np.sqrt(each.var(axis=0).sum() / sizes)
 batches = [random.integers(0, 2000, (2000, size)) for size in sizes]
-measured = np.array([np.sqrt(each[rows].mean(axis=1).var(axis=0).sum()) for rows in batches])
-figure, axes = figures.new("Noise of a batch's gradient", "examples in the batch", "standard deviation of the gradient")
+measured = np.array(
+    [np.sqrt(each[rows].mean(axis=1).var(axis=0).sum()) for rows in batches]
+)
+figure, axes = figures.new(
+    "Noise of a batch's gradient",
+    "examples in the batch",
+    "standard deviation of the gradient",
+)
 axes.loglog(sizes, measured, "o", color="black", label="measured")
-axes.loglog(sizes, expected, color=figures.BLUE, linestyle="--", label="that of one example / root of the batch")
+axes.loglog(
+    sizes,
+    expected,
+    color=figures.BLUE,
+    linestyle="--",
+    label="that of one example / root of the batch",
+)
 axes.legend(frameon=False)
-figures.show(figure, "Five points on a straight falling line in a plot with logarithmic axes.")
+figures.show(
+    figure, "Five points on a straight falling line in a plot with logarithmic axes."
+)
 
 # %%
-course.claim("the noise falls as 1 / root of the batch, within 15 %", np.abs(measured / expected - 1).max() < 0.15)
+course.claim(
+    "the noise falls as 1 / root of the batch, within 15 %",
+    np.abs(measured / expected - 1).max() < 0.15,
+)
 
 # %% [markdown]
 # ## Adam's first steps, and why warm-up (预热)
@@ -575,7 +858,10 @@ course.claim("the noise falls as 1 / root of the batch, within 15 %", np.abs(mea
 g = np.array([-1000.0, -1.0, 0.001, 0.1, 10.0])
 moved, _ = adam(np.zeros(5), g, (0, 0.0, 0.0), learning_rate=0.01)
 print("gradients ", g.tolist(), "\nfirst step", moved.round(3).tolist())
-course.claim("each coordinate moves by the rate, within 1 %", np.abs(np.abs(moved) / 0.01 - 1).max() < 0.01)
+course.claim(
+    "each coordinate moves by the rate, within 1 %",
+    np.abs(np.abs(moved) / 0.01 - 1).max() < 0.01,
+)
 
 # %% [markdown]
 # Now let each gradient be one tenth signal and the rest a batch's noise. The first steps then go nearly as often up as down, at full
@@ -586,10 +872,17 @@ def noisy(weights):
     return 0.1 + random.normal(size=1000)
 
 
-moves = np.diff(follow(adam, (0, 0.0, 0.0), noisy, np.zeros(1000), 200, learning_rate=0.01), axis=0)
-course.claim("over 40 % of 1,000 coordinates first step the wrong way", (moves[0] > 0).mean() > 0.4)
+moves = np.diff(
+    follow(adam, (0, 0.0, 0.0), noisy, np.zeros(1000), 200, learning_rate=0.01), axis=0
+)
+course.claim(
+    "over 40 % of 1,000 coordinates first step the wrong way",
+    (moves[0] > 0).mean() > 0.4,
+)
 typical = np.median(np.abs(moves), axis=1) / 0.01
-course.claim("the typical first step is the rate, within 1 %", abs(typical[0] - 1) < 0.01)
+course.claim(
+    "the typical first step is the rate, within 1 %", abs(typical[0] - 1) < 0.01
+)
 course.claim("the typical step 200 is under a third of it", typical[199] < 1 / 3)
 
 # %% [markdown]
@@ -610,7 +903,9 @@ def decayed(rule, penalty, **knobs):
     def swing(weights):
         return next(signs) * np.array([10.0, 0.1]) + penalty * weights
 
-    return follow(rule, (0, 0.0, 0.0), swing, np.ones(2), 500, learning_rate=0.01, **knobs)
+    return follow(
+        rule, (0, 0.0, 0.0), swing, np.ones(2), 500, learning_rate=0.01, **knobs
+    )
 
 
 l2, decoupled = decayed(adam, 0.1), decayed(adamw, 0.0, weight_decay=0.1)
@@ -618,16 +913,35 @@ l2, decoupled = decayed(adam, 0.1), decayed(adamw, 0.0, weight_decay=0.1)
 # %% tags=["nbval-ignore-output"]
 figure, axes = figures.new("Decay of two weights", "step", "weight")
 axes.plot(l2[:, 0], color=figures.ORANGE, label="Adam with L2, gradients of 10")
-axes.plot(l2[:, 1], color=figures.ORANGE, linestyle="--", label="Adam with L2, gradients of 0.1")
-axes.plot(decoupled[:, 0], color=figures.BLUE, linewidth=3, label="AdamW, gradients of 10")
-axes.plot(decoupled[:, 1], color="black", linestyle=":", label="AdamW, gradients of 0.1")
+axes.plot(
+    l2[:, 1],
+    color=figures.ORANGE,
+    linestyle="--",
+    label="Adam with L2, gradients of 0.1",
+)
+axes.plot(
+    decoupled[:, 0], color=figures.BLUE, linewidth=3, label="AdamW, gradients of 10"
+)
+axes.plot(
+    decoupled[:, 1], color="black", linestyle=":", label="AdamW, gradients of 0.1"
+)
 axes.set_ylim(0, 1.1)
 axes.legend(frameon=False, loc=(0.5, 0.17))
-figures.show(figure, "With L2 the weight with large gradients stays at 1 and the other falls to near 0; AdamW's two lines fall slowly together.")
+figures.show(
+    figure,
+    "With L2 the weight with large gradients stays at 1 and the other falls to near 0;"
+    " AdamW's two lines fall slowly together.",
+)
 
 # %%
-course.claim("with L2 one weight keeps over 90 %, the other under 20 %", l2[-1, 0] > 0.9 and l2[-1, 1] < 0.2)
-course.claim("with AdamW both decay alike, within 0.02", abs(decoupled[-1, 0] - decoupled[-1, 1]) < 0.02)
+course.claim(
+    "with L2 one weight keeps over 90 %, the other under 20 %",
+    l2[-1, 0] > 0.9 and l2[-1, 1] < 0.2,
+)
+course.claim(
+    "with AdamW both decay alike, within 0.02",
+    abs(decoupled[-1, 0] - decoupled[-1, 1]) < 0.02,
+)
 
 # %% [markdown]
 # ## A ravine at an angle
@@ -642,8 +956,13 @@ turned = {}
 for name, (rule, state, knobs) in ways.items():
     end = follow(rule, state, lambda w: bowl @ w, turn @ begin, 60, **knobs)[-1]
     turned[name] = end @ bowl @ end / 2
-course.claim("SGD and momentum end as before", all(np.isclose(turned[name], ends[name]) for name in ("SGD", "momentum")))
-course.claim("Adam ends over twice as high as before", turned["Adam"] > 2 * ends["Adam"])
+course.claim(
+    "SGD and momentum end as before",
+    all(np.isclose(turned[name], ends[name]) for name in ("SGD", "momentum")),
+)
+course.claim(
+    "Adam ends over twice as high as before", turned["Adam"] > 2 * ends["Adam"]
+)
 
 # %% [markdown]
 # ## Keras's epsilon
@@ -652,18 +971,32 @@ course.claim("Adam ends over twice as high as before", turned["Adam"] > 2 * ends
 # sees it; with gradients of a millionth, one does. Algorithm 1 of the paper, by hand:
 
 # %%
-def adam_of_the_paper(weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+def adam_of_the_paper(
+    weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
+):
     step, first, second = state
     step, first = step + 1, beta_1 * first + (1 - beta_1) * gradient
     second = beta_2 * second + (1 - beta_2) * gradient**2
     first_hat, second_hat = first / (1 - beta_1**step), second / (1 - beta_2**step)
-    return weights - learning_rate * first_hat / (np.sqrt(second_hat) + epsilon), (step, first, second)
+    return weights - learning_rate * first_hat / (np.sqrt(second_hat) + epsilon), (
+        step,
+        first,
+        second,
+    )
 
 
 for size in (1.0, 1e-6):
-    steps_of = [rule(0.0, -size, (0, 0.0, 0.0), 1.0)[0] for rule in (adam_of_the_paper, adam)]
-    print(f"gradient {size:g}: the paper's first step {steps_of[0]:.2f} rates, Keras's {steps_of[1]:.2f}")
-course.claim("for a gradient of 0.000001 Keras's first step is under a third of the paper's", steps_of[1] < steps_of[0] / 3)
+    steps_of = [
+        rule(0.0, -size, (0, 0.0, 0.0), 1.0)[0] for rule in (adam_of_the_paper, adam)
+    ]
+    print(
+        f"gradient {size:g}: the paper's first step {steps_of[0]:.2f} rates, Keras's"
+        f" {steps_of[1]:.2f}"
+    )
+course.claim(
+    "for a gradient of 0.000001 Keras's first step is under a third of the paper's",
+    steps_of[1] < steps_of[0] / 3,
+)
 
 # %% [markdown]
 # ## Exercises

@@ -26,8 +26,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
 batch_size = None  # reviews a step; None: the profile's (small: 16)
@@ -52,7 +54,10 @@ splits, label_names = data.prepare_splits(course.source, max_rows)
 # %%
 train, validation = splits["train"][:train_limit], splits["validation"]
 labels = validation["label"].to_numpy()
-print(f"{len(train):,} texts to train, {len(validation)} to validate, classes: {', '.join(label_names)}")
+print(
+    f"{len(train):,} texts to train, {len(validation)} to validate, classes:"
+    f" {', '.join(label_names)}"
+)
 
 # %% [markdown]
 # ## Backbone and head
@@ -71,7 +76,10 @@ print(f"backbone {backbone_size:,} parameters, head {head_size:,}")
 
 # %%
 width = classifier.backbone.hidden_dim
-course.claim("the head has width x classes weights and a bias for each class", head_size == (width + 1) * len(label_names))
+course.claim(
+    "the head has width x classes weights and a bias for each class",
+    head_size == (width + 1) * len(label_names),
+)
 
 # %% [markdown]
 # ## One batch, by hand
@@ -93,7 +101,10 @@ print("logits", logits.shape)
 # %%
 loss = finetuning.cross_entropy(some["label"].to_numpy(), logits)
 print(f"loss before any training: {loss:.1f}")
-course.claim("an untrained head is near the loss of guessing, ln K (within 0.2)", abs(loss - np.log(len(label_names))) < 0.2)
+course.claim(
+    "an untrained head is near the loss of guessing, ln K (within 0.2)",
+    abs(loss - np.log(len(label_names))) < 0.2,
+)
 
 # %% [markdown]
 # Labels stay whole numbers (0, 1), so the loss is the *sparse* categorical cross-entropy, from logits. With
@@ -107,23 +118,41 @@ course.claim("an untrained head is near the loss of guessing, ln K (within 0.2)"
 
 # %% tags=["nbval-ignore-output"]
 results, seconds, trained = {}, {}, {}
-results["majority"] = evaluation.majority(train["label"].to_numpy(), len(validation), len(label_names))
+results["majority"] = evaluation.majority(
+    train["label"].to_numpy(), len(validation), len(label_names)
+)
 started = time.monotonic()
 bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
 results["bag of words"] = bag_of_words.predict_proba(validation["text"])
 seconds["bag of words"] = time.monotonic() - started
 started = time.monotonic()
-features = [finetuning.mean_features(classifier, frame["text"].tolist()) for frame in (train, validation)]
+features = [
+    finetuning.mean_features(classifier, frame["text"].tolist())
+    for frame in (train, validation)
+]
 regression = finetuning.fit_frozen_head(features[0], train["label"])
 results["frozen"] = regression.predict_proba(features[1])
 seconds["frozen"], trained["frozen"] = time.monotonic() - started, head_size
-print("features", features[0].shape, {name: round(value, 1) for name, value in seconds.items()}, "seconds")
+print(
+    "features",
+    features[0].shape,
+    {name: round(value, 1) for name, value in seconds.items()},
+    "seconds",
+)
 
 # %%
-accuracy = {name: evaluation.accuracy(labels, values) for name, values in results.items()}
-course.finding("frozen features beat the majority by over 10 points", accuracy["frozen"] > accuracy["majority"] + 0.10)
+accuracy = {
+    name: evaluation.accuracy(labels, values) for name, values in results.items()
+}
+course.finding(
+    "frozen features beat the majority by over 10 points",
+    accuracy["frozen"] > accuracy["majority"] + 0.10,
+)
 if train_limit is None:  # with few labels they do
-    course.finding("they do not beat the bag of words by over 2 points", accuracy["frozen"] < accuracy["bag of words"] + 0.02)
+    course.finding(
+        "they do not beat the bag of words by over 2 points",
+        accuracy["frozen"] < accuracy["bag of words"] + 0.02,
+    )
 
 # %% [markdown]
 # The vectors were trained to put sentences of like *meaning* side by side. "A superb hotel" and "a dreadful hotel" are
@@ -137,17 +166,28 @@ if train_limit is None:  # with few labels they do
 # first tenth of the steps while Adam collects its averages, then falls to 0 again.
 
 # %%
-batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
-recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+batch_size, learning_rate = (
+    batch_size or course.profile.batch_size,
+    learning_rate or course.profile.learning_rate,
+)
+recipe = finetuning.Recipe(
+    epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+)
 steps = recipe.epochs * -(-len(train) // recipe.batch_size)
 schedule = optimizers.make_schedule(recipe, steps)
 some_steps = np.unique(np.linspace(0, steps, 200).astype(int))
 rates = np.array([float(schedule(step)) for step in some_steps])
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = figures.new("Learning rate: warm-up, then decay", "step", "learning rate")
+figure, axes = figures.new(
+    "Learning rate: warm-up, then decay", "step", "learning rate"
+)
 axes.plot(some_steps, rates, color=figures.BLUE)
-figures.show(figure, "A line that rises steeply from 0 over the first tenth of the steps and then falls slowly back to 0.")
+figures.show(
+    figure,
+    "A line that rises steeply from 0 over the first tenth of the steps and then falls"
+    " slowly back to 0.",
+)
 
 # %%
 course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8)
@@ -200,7 +240,8 @@ print(history.round(3).to_string(index=False))
 # %% tags=["nbval-ignore-output"]
 figures.show(
     figures.history(history),
-    "Two lines over the epochs. The training loss falls steadily; the validation loss falls first and then levels off or rises.",
+    "Two lines over the epochs. The training loss falls steadily; the validation loss"
+    " falls first and then levels off or rises.",
 )
 
 # %% [markdown]
@@ -210,7 +251,10 @@ figures.show(
 # probabilities are not to be trusted as they stand.
 
 # %%
-course.finding("the training loss falls from the first to the last epoch", history["train_loss"].is_monotonic_decreasing)
+course.finding(
+    "the training loss falls from the first to the last epoch",
+    history["train_loss"].is_monotonic_decreasing,
+)
 course.finding(
     "training gains more on the training reviews than on the validation reviews",
     history["train_loss"].iloc[-1] < history["validation_loss"].iloc[-1],
@@ -226,8 +270,12 @@ course.finding(
 started = time.monotonic()
 fresh = models.make_classifier(course.profile.backbone, len(label_names), seed)
 lora = finetuning.add_lora(fresh, lora_rank)
-pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
-lora_recipe = finetuning.Recipe(epochs=1, batch_size=batch_size, learning_rate=3e-3, seed=seed)
+pairs = [
+    (frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)
+]
+lora_recipe = finetuning.Recipe(
+    epochs=1, batch_size=batch_size, learning_rate=3e-3, seed=seed
+)
 finetuning.fine_tune(lora, *pairs, lora_recipe)
 seconds["LoRA"] = time.monotonic() - started
 trained["LoRA"] = finetuning.count_trained(lora.model)
@@ -240,9 +288,14 @@ results["LoRA"] = finetuning.predict_proba(lora, validation["text"].tolist())
 # %%
 heads, layers = lora.backbone.num_heads, lora.backbone.num_layers
 thin = 2 * layers * lora_rank * (width * heads + width // heads)
-course.claim("LoRA trains the two thin matrices of each query and value, and the head", trained["LoRA"] == thin + head_size)
+course.claim(
+    "LoRA trains the two thin matrices of each query and value, and the head",
+    trained["LoRA"] == thin + head_size,
+)
 if lora_rank <= 4:
-    course.claim("that is under 2 % of all numbers", trained["LoRA"] < 0.02 * trained["full"])
+    course.claim(
+        "that is under 2 % of all numbers", trained["LoRA"] < 0.02 * trained["full"]
+    )
 
 # %% [markdown]
 # ## The three ways side by side
@@ -258,17 +311,29 @@ print(shown.to_string(na_rep="-", float_format="{:,.1f}".format))
 # %% tags=["nbval-ignore-output"]
 figures.show(
     figures.accuracies(table, "Accuracy on the validation texts"),
-    "Five points with intervals: majority near 50 %, frozen features and bag of words in the seventies, LoRA near them, "
-    "full fine-tuning highest.",
+    "Five points with intervals: majority near 50 %, frozen features and bag of words"
+    " in the seventies, LoRA near them, full fine-tuning highest.",
 )
 
 # %%
 accuracy = table["accuracy"]
-course.finding("full fine-tuning beats the majority by over 15 points", accuracy["full"] > accuracy["majority"] + 0.15)
+course.finding(
+    "full fine-tuning beats the majority by over 15 points",
+    accuracy["full"] > accuracy["majority"] + 0.15,
+)
 if train_limit is None:
-    course.finding("and the bag of words by over 2 points", accuracy["full"] > accuracy["bag of words"] + 0.02)
-    course.finding("and frozen features by over 5 points", accuracy["full"] > accuracy["frozen"] + 0.05)
-    course.finding("LoRA beats the majority by over 10 points", accuracy["LoRA"] > accuracy["majority"] + 0.10)
+    course.finding(
+        "and the bag of words by over 2 points",
+        accuracy["full"] > accuracy["bag of words"] + 0.02,
+    )
+    course.finding(
+        "and frozen features by over 5 points",
+        accuracy["full"] > accuracy["frozen"] + 0.05,
+    )
+    course.finding(
+        "LoRA beats the majority by over 10 points",
+        accuracy["LoRA"] > accuracy["majority"] + 0.10,
+    )
 
 # %% [markdown]
 # These reviews chose the best epoch, so they flatter the model a little. The verdict falls in lesson 06, on reviews
@@ -282,21 +347,37 @@ if train_limit is None:
 
 # %% tags=["nbval-ignore-output"]
 failing = models.make_classifier(course.profile.backbone, len(label_names), seed)
-failing.model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+failing.model.compile(
+    "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+)
 some = train[: 40 * batch_size]
 ids, targets = finetuning.encode_examples(
     failing, some["text"].tolist(), some["label"], recipe.max_length
 )
-fitted = failing.model.fit(finetuning.LengthGroupedBatches(ids, targets, batch_size, seed), shuffle=False, verbose=0)
+fitted = failing.model.fit(
+    finetuning.LengthGroupedBatches(ids, targets, batch_size, seed),
+    shuffle=False,
+    verbose=0,
+)
 failing_loss = fitted.history["loss"][0]
 print(f"mean loss of these steps {failing_loss:.2f}; ln 2 is {np.log(2):.2f}")
 answers = finetuning.predict_proba(failing, validation["text"].tolist())
-print(pd.Series(answers.argmax(axis=1)).map(dict(enumerate(label_names))).value_counts().to_string())
+print(
+    pd.Series(answers.argmax(axis=1))
+    .map(dict(enumerate(label_names)))
+    .value_counts()
+    .to_string()
+)
 
 # %%
 share = np.bincount(answers.argmax(axis=1)).max() / len(answers)
-course.finding("after 40 steps over 95 % of its answers are the same class", share > 0.95 and np.isfinite(answers).all())
-course.finding("the mean loss of these steps is no better than chance", failing_loss > np.log(2))
+course.finding(
+    "after 40 steps over 95 % of its answers are the same class",
+    share > 0.95 and np.isfinite(answers).all(),
+)
+course.finding(
+    "the mean loss of these steps is no better than chance", failing_loss > np.log(2)
+)
 
 # %% [markdown]
 # It answers the same to everything: the large steps have destroyed what pre-training built. No error, no warning, only a
@@ -311,28 +392,51 @@ course.finding("the mean loss of these steps is no better than chance", failing_
 # %%
 seeds = runtime.experiment("fine_tuning_seeds")["accuracy"]
 low, high = seeds.min() - 0.03, seeds.max() + 0.03
-print(f"five seeds, accuracy on the validation reviews: {sorted((100 * seeds).round(1).tolist())} %")
+print(
+    "five seeds, accuracy on the validation reviews:"
+    f" {sorted((100 * seeds).round(1).tolist())} %"
+)
 if train_limit is None and epochs == 3:
-    course.finding("today's accuracy is within 3 points of the stored band", low < accuracy["full"] < high)
+    course.finding(
+        "today's accuracy is within 3 points of the stored band",
+        low < accuracy["full"] < high,
+    )
 
 # %% [markdown]
 # So much does luck matter: the same recipe, another order of the reviews and another first head. A "gain" smaller than this
 # spread is none. Now the rate, with and without warm-up:
 
 # %% tags=["nbval-ignore-output"]
-rates = pd.concat([runtime.experiment(f"fine_tuning_{name}") for name in ("learning_rates", "warm_up")])
-rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1}).drop_duplicates(["seed", "learning_rate", "warmup_share"])
+rates = pd.concat(
+    [
+        runtime.experiment(f"fine_tuning_{name}")
+        for name in ("learning_rates", "warm_up")
+    ]
+)
+rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1}).drop_duplicates(
+    ["seed", "learning_rate", "warmup_share"]
+)
 figures.show(
     figures.learning_rates(rates),
-    "Accuracy by peak rate, a dot a seed: near 78 % at 0.00001, highest at 0.0001, scattered at 0.0003, chance at 0.001. "
-    "With and without warm-up the dots lie close together, but for 0.0003.",
+    "Accuracy by peak rate, a dot a seed: near 78 % at 0.00001, highest at 0.0001,"
+    " scattered at 0.0003, chance at 0.001. With and without warm-up the dots lie close"
+    " together, but for 0.0003.",
 )
 
 # %%
 mean = rates.groupby(["learning_rate", "warmup_share"])["accuracy"].mean()
-course.claim("0.001 stays at chance, under 55 %, for each seed", rates.query("learning_rate == 0.001")["accuracy"].max() < 0.55)
-course.claim("0.0001 is over 4 points better than 0.00001", mean[1e-4, 0.1] > mean[1e-5, 0.1] + 0.04)
-course.claim("at 0.0001 warm-up changes the mean by under 2 points", abs(mean[1e-4, 0.1] - mean[1e-4, 0.0]) < 0.02)
+course.claim(
+    "0.001 stays at chance, under 55 %, for each seed",
+    rates.query("learning_rate == 0.001")["accuracy"].max() < 0.55,
+)
+course.claim(
+    "0.0001 is over 4 points better than 0.00001",
+    mean[1e-4, 0.1] > mean[1e-5, 0.1] + 0.04,
+)
+course.claim(
+    "at 0.0001 warm-up changes the mean by under 2 points",
+    abs(mean[1e-4, 0.1] - mean[1e-4, 0.0]) < 0.02,
+)
 
 # %% [markdown]
 # At the right rate warm-up changed nothing here. At three times that rate one of two seeds gained seven points and the other none:
@@ -346,14 +450,20 @@ course.claim("at 0.0001 warm-up changes the mean by under 2 points", abs(mean[1e
 long = pd.DataFrame(runtime.experiment("fine_tuning_over_fitting")["history"].iloc[0])
 figures.show(
     figures.history(long),
-    "Two lines over eight epochs. The training loss falls to nearly 0; the validation loss is lowest in the second epoch and "
-    "ends more than twice as high.",
+    "Two lines over eight epochs. The training loss falls to nearly 0; the validation"
+    " loss is lowest in the second epoch and ends more than twice as high.",
 )
 
 # %%
 loss, right = long["validation_loss"], long["validation_accuracy"]
-course.claim("the validation loss is lowest in the second epoch and ends over twice as high", loss.argmin() == 1 and loss.iloc[-1] > 2 * loss.min())
-course.claim("no epoch after the fourth has more right answers than the fourth", right[4:].max() <= right[3])
+course.claim(
+    "the validation loss is lowest in the second epoch and ends over twice as high",
+    loss.argmin() == 1 and loss.iloc[-1] > 2 * loss.min(),
+)
+course.claim(
+    "no epoch after the fourth has more right answers than the fourth",
+    right[4:].max() <= right[3],
+)
 
 # %% [markdown]
 # After that it learns by heart: on the training reviews the loss goes to nearly 0, on the validation reviews hardly another answer
@@ -364,13 +474,20 @@ course.claim("no epoch after the fourth has more right answers than the fourth",
 # Texts that are in no split:
 
 # %% tags=["nbval-ignore-output"]
-new = ["Everything about this place was wonderful.", "A complete waste of money.", "I would not call it good."]
+new = [
+    "Everything about this place was wonderful.",
+    "A complete waste of money.",
+    "I would not call it good.",
+]
 probabilities = finetuning.predict_proba(classifier, new)
 for text, row in zip(new, probabilities, strict=True):
     print(f"{label_names[row.argmax()]:9} {text}")
 
 # %%
-course.finding("clear praise and clear blame are told apart", probabilities[0, 1] > 0.5 > probabilities[1, 1])
+course.finding(
+    "clear praise and clear blame are told apart",
+    probabilities[0, 1] > 0.5 > probabilities[1, 1],
+)
 
 # %% [markdown]
 # The third one is your test of the model: negation turns it round, and no claim is made about it.
@@ -393,7 +510,9 @@ def tiny_model():
     keras.utils.set_random_seed(seed)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
-    backbone = keras_hub.models.BertBackbone(len(vocabulary), 2, 2, 16, 32, max_sequence_length=16)
+    backbone = keras_hub.models.BertBackbone(
+        len(vocabulary), 2, 2, 16, 32, max_sequence_length=16
+    )
     return models.add_head(backbone, tokenizer, num_classes=2)
 
 
@@ -416,16 +535,28 @@ through, stopped, resumed = tiny_model(), tiny_model(), tiny_model()
 finetuning.fine_tune(through, tiny_data, tiny_data, tiny_recipe)
 with tempfile.TemporaryDirectory() as folder:
     try:
-        finetuning.fine_tune(stopped, tiny_data, tiny_data, tiny_recipe, Path(folder), [StopButton()])
+        finetuning.fine_tune(
+            stopped, tiny_data, tiny_data, tiny_recipe, Path(folder), [StopButton()]
+        )
     except KeyboardInterrupt:
         print("\nstopped in the second epoch")
     finetuning.fine_tune(resumed, tiny_data, tiny_data, tiny_recipe, Path(folder))
 
 # %%
-pairs = zip(finetuning.values_of(through.model.variables), finetuning.values_of(resumed.model.variables), strict=True)
-difference = max(np.abs(a.astype("float64") - b.astype("float64")).max() for a, b in pairs)
-rounding = 1e-6 if course.device.kind == "CPU" else 1e-3  # accelerators may add up in another order each time
-course.claim("resumed, all weights end as the uninterrupted ones, up to rounding", difference < rounding)
+pairs = zip(
+    finetuning.values_of(through.model.variables),
+    finetuning.values_of(resumed.model.variables),
+    strict=True,
+)
+difference = max(
+    np.abs(a.astype("float64") - b.astype("float64")).max() for a, b in pairs
+)
+# accelerators may add up in another order each time
+rounding = 1e-6 if course.device.kind == "CPU" else 1e-3
+course.claim(
+    "resumed, all weights end as the uninterrupted ones, up to rounding",
+    difference < rounding,
+)
 
 # %% [markdown]
 # ## Going further: should the words be "cleaned" first?
@@ -468,17 +599,34 @@ everything["accuracy"] = [
 ]
 figures.show(
     figures.by_labels(pd.concat([by_labels, everything])),
-    "Three lines that rise with the number of labels, 50 to all. With 50 all lie near 60 %. Full fine-tuning is highest throughout "
-    "and ends near 83 %, frozen features and the bag of words end near 73 %; frozen features lead the bag of words in between.",
+    "Three lines that rise with the number of labels, 50 to all. With 50 all lie near"
+    " 60 %. Full fine-tuning is highest throughout and ends near 83 %, frozen features"
+    " and the bag of words end near 73 %; frozen features lead the bag of words in"
+    " between.",
 )
 
 # %%
 mean = by_labels.groupby("labels")[["accuracy", "frozen", "bag of words"]].mean()
-course.claim("with 100 labels and more, full fine-tuning leads frozen features by over 3 points", (mean["accuracy"] - mean["frozen"]).loc[100:].min() > 0.03)
-course.claim("with 400 labels, frozen features lead the bag of words by over 4 points", mean["frozen"][400] > mean["bag of words"][400] + 0.04)
-course.claim("with 1,600 labels they do not, by over 2 points", mean["frozen"][1600] < mean["bag of words"][1600] + 0.02)
-course.claim("full fine-tuning with 400 labels beats the bag of words with 1,600", mean["accuracy"][400] > mean["bag of words"][1600] + 0.02)
-course.claim("from 1,600 labels to all, its mean changes by under 2 points", abs(everything["accuracy"].mean() - mean["accuracy"][1600]) < 0.02)
+course.claim(
+    "with 100 labels and more, full fine-tuning leads frozen features by over 3 points",
+    (mean["accuracy"] - mean["frozen"]).loc[100:].min() > 0.03,
+)
+course.claim(
+    "with 400 labels, frozen features lead the bag of words by over 4 points",
+    mean["frozen"][400] > mean["bag of words"][400] + 0.04,
+)
+course.claim(
+    "with 1,600 labels they do not, by over 2 points",
+    mean["frozen"][1600] < mean["bag of words"][1600] + 0.02,
+)
+course.claim(
+    "full fine-tuning with 400 labels beats the bag of words with 1,600",
+    mean["accuracy"][400] > mean["bag of words"][1600] + 0.02,
+)
+course.claim(
+    "from 1,600 labels to all, its mean changes by under 2 points",
+    abs(everything["accuracy"].mean() - mean["accuracy"][1600]) < 0.02,
+)
 
 # %% [markdown]
 # Pre-training saves labels: 400 of them and a fine-tuned MiniLM do better than 1,600 and counting words. From 1,600 to all, seeds differ by

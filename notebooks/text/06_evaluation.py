@@ -27,8 +27,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
 batch_size = None  # reviews a step; None: the profile's (small: 16)
@@ -47,8 +49,13 @@ course = runtime.start(seed, profile, source)
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
-recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+batch_size, learning_rate = (
+    batch_size or course.profile.batch_size,
+    learning_rate or course.profile.learning_rate,
+)
+recipe = finetuning.Recipe(
+    epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+)
 train, test = splits["train"][:train_limit], splits["test"][:test_limit]
 validation = splits["validation"]
 classifier, _ = finetuning.load_or_fine_tune(
@@ -84,7 +91,10 @@ for name, value in evaluation.scores(labels, probabilities).items():
 
 # %%
 scores = evaluation.scores(labels, probabilities)
-course.finding("accuracy and macro F1 are within 1 point", abs(scores["accuracy"] - scores["f1"]) < 0.01)
+course.finding(
+    "accuracy and macro F1 are within 1 point",
+    abs(scores["accuracy"] - scores["f1"]) < 0.01,
+)
 
 # %% [markdown]
 # They agree here because the classes are of nearly one size. With 1 % positive texts, "always negative" would have 99 % accuracy
@@ -100,8 +110,13 @@ print(f"MCC {evaluation.matthews(labels, probabilities):.3f}")
 
 # %%
 always_first = np.eye(len(label_names))[np.zeros(len(labels), int)]
-course.claim("always the same answer has an MCC of 0", evaluation.matthews(labels, always_first) == 0)
-course.finding("the model has one over 0.5", evaluation.matthews(labels, probabilities) > 0.5)
+course.claim(
+    "always the same answer has an MCC of 0",
+    evaluation.matthews(labels, always_first) == 0,
+)
+course.finding(
+    "the model has one over 0.5", evaluation.matthews(labels, probabilities) > 0.5
+)
 
 # %% [markdown]
 # ## The confusion matrix (混淆矩阵)
@@ -110,12 +125,16 @@ course.finding("the model has one over 0.5", evaluation.matthews(labels, probabi
 counts = evaluation.confusion(labels, probabilities)
 figures.show(
     figures.confusion(counts, label_names),
-    "Confusion matrix of counts. The right answers, on the diagonal, are several times the wrong ones.",
+    "Confusion matrix of counts. The right answers, on the diagonal, are several times"
+    " the wrong ones.",
 )
 
 # %%
 counts = evaluation.confusion(labels, probabilities)
-course.finding("in each class over two thirds of the reviews are found", min(counts.diagonal() / counts.sum(axis=1)) > 2 / 3)
+course.finding(
+    "in each class over two thirds of the reviews are found",
+    min(counts.diagonal() / counts.sum(axis=1)) > 2 / 3,
+)
 
 # %% [markdown]
 # ## Rankings: ROC and precision-recall
@@ -126,17 +145,24 @@ course.finding("in each class over two thirds of the reviews are found", min(cou
 
 # %% tags=["nbval-ignore-output"]
 bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
-rivals = {"fine-tuned MiniLM": probabilities, "bag of words": bag_of_words.predict_proba(test["text"])}
+rivals = {
+    "fine-tuned MiniLM": probabilities,
+    "bag of words": bag_of_words.predict_proba(test["text"]),
+}
 found = {name: evaluation.curves(labels, values) for name, values in rivals.items()}
 figures.show(
     figures.rankings(found),
-    "Two panels with a curve for each model, class 1 against the rest: in both, MiniLM runs above the bag of words.",
+    "Two panels with a curve for each model, class 1 against the rest: in both, MiniLM"
+    " runs above the bag of words.",
 )
 
 # %%
 areas = {name: curve["roc_area"] for name, curve in found.items()}
 if train_limit is None:
-    course.finding("MiniLM's area under the ROC curve is over 0.87", areas["fine-tuned MiniLM"] > 0.87)
+    course.finding(
+        "MiniLM's area under the ROC curve is over 0.87",
+        areas["fine-tuned MiniLM"] > 0.87,
+    )
 
 # %% [markdown]
 # ## How sure? An interval
@@ -149,9 +175,15 @@ if train_limit is None:
 
 # %% tags=["nbval-ignore-output"]
 low, high = evaluation.accuracy_interval(labels, probabilities)
-print(f"accuracy {100 * scores['accuracy']:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %")
+print(
+    f"accuracy {100 * scores['accuracy']:.1f} %, interval {100 * low:.1f} to"
+    f" {100 * high:.1f} %"
+)
 low, high = evaluation.bootstrap_interval(labels, probabilities, evaluation.macro_f1)
-print(f"macro F1 {100 * scores['f1']:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %")
+print(
+    f"macro F1 {100 * scores['f1']:.1f} %, interval {100 * low:.1f} to"
+    f" {100 * high:.1f} %"
+)
 
 # %% [markdown]
 # Why not the bootstrap for both? With many reviews they agree. But suppose that a slice has four reviews and all four
@@ -162,7 +194,10 @@ print(f"macro F1 {100 * scores['f1']:.1f} %, interval {100 * low:.1f} to {100 * 
 four_right = np.array([1, 1, 1, 1]), np.eye(2)[[1, 1, 1, 1]]
 formula = evaluation.accuracy_interval(*four_right)
 drawn = evaluation.bootstrap_interval(*four_right, evaluation.accuracy)
-print(f"formula {formula[0]:.2f} to {formula[1]:.2f}, bootstrap {drawn[0]:.2f} to {drawn[1]:.2f}")
+print(
+    f"formula {formula[0]:.2f} to {formula[1]:.2f}, bootstrap {drawn[0]:.2f} to"
+    f" {drawn[1]:.2f}"
+)
 course.claim("the bootstrap is certain after four reviews", drawn == (1, 1))
 course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 
@@ -173,10 +208,18 @@ course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 
 # %% tags=["nbval-ignore-output"]
 majority = evaluation.majority(train["label"].to_numpy(), len(test), len(label_names))
-table = evaluation.compare(labels, {"majority": majority, "bag of words": rivals["bag of words"], "fine-tuned MiniLM": probabilities})
+table = evaluation.compare(
+    labels,
+    {
+        "majority": majority,
+        "bag of words": rivals["bag of words"],
+        "fine-tuned MiniLM": probabilities,
+    },
+)
 figures.show(
     figures.accuracies(table, "Accuracy on the test reviews"),
-    "Three points with intervals. The majority is near 50 %, the bag of words clearly higher, MiniLM highest.",
+    "Three points with intervals. The majority is near 50 %, the bag of words clearly"
+    " higher, MiniLM highest.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -185,7 +228,10 @@ print(evaluation.save_scores(table, len(test), runtime.artifacts_folder()))
 # %%
 in_order = ("fine-tuned MiniLM", "bag of words", "majority")
 bert, baseline, majority = (table.loc[name] for name in in_order)
-course.finding("MiniLM beats the majority by over 15 points", bert["accuracy"] > majority["accuracy"] + 0.15)
+course.finding(
+    "MiniLM beats the majority by over 15 points",
+    bert["accuracy"] > majority["accuracy"] + 0.15,
+)
 if train_limit is None:
     lead = bert["accuracy"] - baseline["accuracy"]
     course.finding("it beats the bag of words by over 2 points", lead > 0.02)
@@ -199,17 +245,29 @@ if train_limit is None:
 
 # %% tags=["nbval-ignore-output"]
 pair = evaluation.mcnemar(labels, probabilities, rivals["bag of words"])
-low, high = evaluation.difference_interval(labels, probabilities, rivals["bag of words"])
-print(f"MiniLM alone is right {pair['only_first']} times, the bag of words alone {pair['only_second']} times")
-print(f"p = {pair['p_value']:.1g}; difference {100 * low:.1f} to {100 * high:.1f} points")
+low, high = evaluation.difference_interval(
+    labels, probabilities, rivals["bag of words"]
+)
+print(
+    f"MiniLM alone is right {pair['only_first']} times, the bag of words alone"
+    f" {pair['only_second']} times"
+)
+print(
+    f"p = {pair['p_value']:.1g}; difference {100 * low:.1f} to {100 * high:.1f} points"
+)
 
 # %%
 if train_limit is None:
-    course.finding("so uneven a split has a probability under 0.05 by chance", pair["p_value"] < 0.05)
+    course.finding(
+        "so uneven a split has a probability under 0.05 by chance",
+        pair["p_value"] < 0.05,
+    )
     course.finding("MiniLM gains, the whole interval is above 0", low > 0)
     # The widths of independent intervals add up as squares.
     apart = np.hypot(bert["high"] - bert["low"], baseline["high"] - baseline["low"])
-    course.finding("the interval is narrower than from separate reviews", high - low < apart)
+    course.finding(
+        "the interval is narrower than from separate reviews", high - low < apart
+    )
 
 # %% [markdown]
 # What this does not know: another training seed would give another MiniLM. Lesson 05 showed that spread.
@@ -224,19 +282,38 @@ if train_limit is None:
 on_validation = finetuning.predict_proba(classifier, validation["text"].tolist())
 temperature = evaluation.fit_temperature(validation["label"].to_numpy(), on_validation)
 scaled = evaluation.apply_temperature(probabilities, temperature)
-errors = {"as trained": evaluation.calibration_error(labels, probabilities), "scaled": evaluation.calibration_error(labels, scaled)}
-print(f"temperature {temperature:.2f}; ECE {errors['as trained']:.3f} as trained, {errors['scaled']:.3f} scaled")
-tables = {"as trained": evaluation.reliability(labels, probabilities), "scaled": evaluation.reliability(labels, scaled)}
+errors = {
+    "as trained": evaluation.calibration_error(labels, probabilities),
+    "scaled": evaluation.calibration_error(labels, scaled),
+}
+print(
+    f"temperature {temperature:.2f}; ECE {errors['as trained']:.3f} as trained,"
+    f" {errors['scaled']:.3f} scaled"
+)
+tables = {
+    "as trained": evaluation.reliability(labels, probabilities),
+    "scaled": evaluation.reliability(labels, scaled),
+}
 figures.show(
     figures.reliability(tables),
-    "Accuracy by confidence. As trained, the line runs below the diagonal: the model is too sure. Scaled, it runs nearer to it.",
+    "Accuracy by confidence. As trained, the line runs below the diagonal: the model is"
+    " too sure. Scaled, it runs nearer to it.",
 )
 
 # %%
-course.claim("scaling changes no answer", (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all())
+course.claim(
+    "scaling changes no answer",
+    (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all(),
+)
 if train_limit is None:
-    course.finding("fine-tuning left the model too sure: the temperature is over 1.1", temperature > 1.1)
-    course.finding("scaling lowers the calibration error on the test by a third at least", errors["scaled"] < errors["as trained"] * 2 / 3)
+    course.finding(
+        "fine-tuning left the model too sure: the temperature is over 1.1",
+        temperature > 1.1,
+    )
+    course.finding(
+        "scaling lowers the calibration error on the test by a third at least",
+        errors["scaled"] < errors["as trained"] * 2 / 3,
+    )
 
 # %% [markdown]
 # ## Slices: where does it fail?
@@ -248,18 +325,24 @@ sliced = test.assign(words=evaluation.length_slice(test["text"]))
 if "stars" in test:
     sliced["stars"] = test["stars"].astype(str) + " stars"
 columns = [name for name in ("style", "domain", "stars", "words") if name in sliced]
-slices = pd.concat([evaluation.by_slice(sliced, probabilities, name) for name in columns])
+slices = pd.concat(
+    [evaluation.by_slice(sliced, probabilities, name) for name in columns]
+)
 slices = slices[slices["texts"] >= 20]  # fewer say nothing
 figures.show(
     figures.accuracies(slices, f"Accuracy by {', '.join(columns)}"),
-    "A point with its interval for each slice. Plain reviews are far above implied ones; domains differ little.",
+    "A point with its interval for each slice. Plain reviews are far above implied"
+    " ones; domains differ little.",
 )
 
 # %%
 if "style" in test:
     styles = evaluation.by_slice(test, probabilities, "style")["accuracy"]
     course.finding("plain reviews: over 85 % right", styles["plain"] > 0.85)
-    course.finding("implied reviews: over 10 points fewer", styles["implied"] < styles["plain"] - 0.10)
+    course.finding(
+        "implied reviews: over 10 points fewer",
+        styles["implied"] < styles["plain"] - 0.10,
+    )
 
 # %% [markdown]
 # So "it is right four times in five" is true of neither half. Report the slices that your users meet.
@@ -275,8 +358,14 @@ if "later" in splits:
     later = splits["later"][splits["later"]["label"] >= 0][:test_limit]
     there = finetuning.predict_proba(classifier, later["text"].tolist())
     truth = later["label"].to_numpy()
-    accuracy, (low, high) = evaluation.accuracy(truth, there), evaluation.accuracy_interval(truth, there)
-    print(f"{len(later)} reviews, accuracy {100 * accuracy:.1f} %, {100 * low:.1f} to {100 * high:.1f} %")
+    accuracy, (low, high) = (
+        evaluation.accuracy(truth, there),
+        evaluation.accuracy_interval(truth, there),
+    )
+    print(
+        f"{len(later)} reviews, accuracy {100 * accuracy:.1f} %, {100 * low:.1f} to"
+        f" {100 * high:.1f} %"
+    )
 
 # %%
 if "later" in splits:
@@ -294,12 +383,18 @@ if "later" in splits:
 
 # %% tags=["nbval-ignore-output"]
 for row in evaluation.worst_errors(test, probabilities, number=6).itertuples():
-    print(f"really {label_names[row.label]}, given {100 * row.probability:.0f} %: {row.text}")
+    print(
+        f"really {label_names[row.label]}, given {100 * row.probability:.0f} %:"
+        f" {row.text}"
+    )
 
 # %%
 worst = evaluation.worst_errors(test, probabilities, number=20)
 if "style" in worst:
-    course.finding("of the 20 worst errors over half are implied reviews", (worst["style"] == "implied").mean() > 0.5)
+    course.finding(
+        "of the 20 worst errors over half are implied reviews",
+        (worst["style"] == "implied").mean() > 0.5,
+    )
 
 # %% [markdown]
 # ## Undecided reviews
@@ -308,9 +403,12 @@ if "style" in worst:
 
 # %%
 if "undecided" in splits:
-    undecided = finetuning.predict_proba(classifier, splits["undecided"]["text"].tolist()[:test_limit])
+    undecided = finetuning.predict_proba(
+        classifier, splits["undecided"]["text"].tolist()[:test_limit]
+    )
     course.finding(
-        "on average it is less sure of three-star reviews", undecided.max(axis=1).mean() < probabilities.max(axis=1).mean()
+        "on average it is less sure of three-star reviews",
+        undecided.max(axis=1).mean() < probabilities.max(axis=1).mean(),
     )
 
 # %% [markdown]
@@ -322,22 +420,35 @@ if "undecided" in splits:
 
 # %% tags=["nbval-ignore-output"]
 if len(label_names) == 2:
-    missed, alarm = 5.0, 1.0  # a negative review called positive; a positive one called negative
+    # a negative review called positive; a positive one called negative
+    missed, alarm = 5.0, 1.0
     honest = evaluation.apply_temperature(on_validation, temperature)[:, 1]
     threshold = evaluation.best_threshold(validation["label"], honest, missed, alarm)
     grid = np.arange(1, 100) / 100
-    paid = np.array([evaluation.expected_cost(labels, scaled[:, 1], value, missed, alarm) for value in grid])
+    paid = np.array(
+        [
+            evaluation.expected_cost(labels, scaled[:, 1], value, missed, alarm)
+            for value in grid
+        ]
+    )
     figures.show(
         figures.costs(grid, paid, threshold),
-        "Cost a text by threshold: it falls as the threshold rises from 0; the one chosen on validation is above one half.",
+        "Cost a text by threshold: it falls as the threshold rises from 0; the one"
+        " chosen on validation is above one half.",
     )
 
 # %%
 if len(label_names) == 2:
     course.finding("the chosen threshold is above 1/2", threshold > 0.5)
-    course.finding("on the test it costs less than 1/2 does", paid[grid == threshold][0] < paid[grid == 0.5][0])
+    course.finding(
+        "on the test it costs less than 1/2 does",
+        paid[grid == threshold][0] < paid[grid == 0.5][0],
+    )
 else:
-    print("More than two classes: a cost for each pair of classes would take the place of a threshold.")
+    print(
+        "More than two classes: a cost for each pair of classes would take the place of"
+        " a threshold."
+    )
 
 # %% [markdown]
 # ## What the model itself costs
@@ -350,8 +461,14 @@ backbone = classifier.backbone
 numbers = models.parameter_count(classifier.model)
 shape = backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim
 work = architecture.forward_operations(*shape, tokens=24)
-print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f} billion operations a text")
-print(f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters are the vocabulary's vectors")
+print(
+    f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f}"
+    " billion operations a text"
+)
+print(
+    f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters"
+    " are the vocabulary's vectors"
+)
 
 # %% [markdown]
 # Those vectors cost memory, hardly any time. Now the seconds, one text at
@@ -359,9 +476,14 @@ print(f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the pa
 
 # %% tags=["nbval-ignore-output"]
 texts = test["text"].tolist()[:320]
-for name, predict in {"MiniLM": lambda batch: finetuning.predict_proba(classifier, batch), "bag of words": bag_of_words.predict_proba}.items():
+for name, predict in {
+    "MiniLM": lambda batch: finetuning.predict_proba(classifier, batch),
+    "bag of words": bag_of_words.predict_proba,
+}.items():
     alone, together = (evaluation.latency(predict, texts, size) for size in (1, 32))
-    print(f"{name:13} {alone:6.1f} ms a text alone, {together:6.2f} ms in batches of 32")
+    print(
+        f"{name:13} {alone:6.1f} ms a text alone, {together:6.2f} ms in batches of 32"
+    )
 
 # %% [markdown]
 # `predict` is made for training, not for serving: most of the time alone is Keras setting up. Lesson 11 exports the model

@@ -26,7 +26,8 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-number_of_reviews = 800  # training reviews for the repaired program: enough to see it learn
+# training reviews for the repaired program: enough to see it learn
+number_of_reviews = 800
 passes = 2  # over those reviews
 
 # %%
@@ -40,7 +41,8 @@ import pandas as pd
 from helpers import cleaning, data, evaluation, figures, finetuning, models
 from helpers import optimizers, runtime, words
 
-course = runtime.start(seed, dtype_policy="float32")  # answers are compared to many digits
+# answers are compared to many digits
+course = runtime.start(seed, dtype_policy="float32")
 
 # %% tags=["nbval-ignore-output"]
 reviews, label_names = data.prepare_splits()  # the reviews, as lesson 01 leaves them
@@ -64,7 +66,10 @@ errata = pd.read_csv(cleaning.REVIEWS.parent / "errata.csv", index_col="number")
 of_program = errata[errata["section"].str.startswith("Listing")]
 print(of_program["kind"].value_counts().to_string())
 print(of_program["what_is_wrong"].str.slice(0, 110).head(12).to_string())
-course.claim("the catalogue has at least 40 mistakes in the program, and more in the prose", len(errata) > len(of_program) >= 40)
+course.claim(
+    "the catalogue has at least 40 mistakes in the program, and more in the prose",
+    len(errata) > len(of_program) >= 40,
+)
 
 # %% [markdown]
 # In each cell below, a comment names the mistake's number. Cells that stop with an error are meant to; the cell after them says why and
@@ -79,9 +84,13 @@ course.claim("the catalogue has at least 40 mistakes in the program, and more in
 compile("model = load()\n layer = model\n", "listing", "exec")
 
 # %%
-# An indented line belongs to a block, and no block was opened. Lines of one block begin in one column.
+# An indented line belongs to a block, and no block was opened. Lines of one block
+# begin in one column.
 repaired = "model = load()\nlayer = model\n"
-course.claim("aligned, it compiles", compile(repaired, "listing", "exec").co_names == ("load", "model", "layer"))
+course.claim(
+    "aligned, it compiles",
+    compile(repaired, "listing", "exec").co_names == ("load", "model", "layer"),
+)
 
 # %% tags=["raises-exception"]
 # Erratum 2
@@ -96,7 +105,8 @@ if course.has_tensorflow("tensorflow-text"):
         print(text.WhitespaceTokenizer().tokenize(text))
 
 # %%
-# Errata 2, 3 and 4: spaCy was never imported; `text` was a module until the loop gave the name to a string.
+# Errata 2, 3 and 4: spaCy was never imported; `text` was a module until the loop gave
+# the name to a string.
 import ast
 
 import spacy
@@ -105,13 +115,27 @@ import spacy
 def unused(program):
     """Names that a program imports and never mentions again."""
     tree = ast.parse(program)
-    imported = {a.asname or a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    imported = {
+        a.asname or a.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for a in node.names
+    }
     return imported - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-program = "import numpy as np\nimport matplotlib.pyplot as plt\nimport tensorflow_text as tf_text\nprint(np.argmax([3, 1]))"
-course.claim("a look at the names finds two imports without use", unused(program) == {"plt", "tf_text"})
-course.claim("spaCy is here, and no name stands for two things", spacy.blank("en")("Fine.").text == "Fine.")
+program = (
+    "import numpy as np\nimport matplotlib.pyplot as plt\nimport tensorflow_text as"
+    " tf_text\nprint(np.argmax([3, 1]))"
+)
+course.claim(
+    "a look at the names finds two imports without use",
+    unused(program) == {"plt", "tf_text"},
+)
+course.claim(
+    "spaCy is here, and no name stands for two things",
+    spacy.blank("en")("Fine.").text == "Fine.",
+)
 
 # %% [markdown]
 # ## Data that are not a table
@@ -132,13 +156,23 @@ if course.has_tensorflow("TensorFlow Datasets"):
     dataset, info = tfds.load("course_reviews", data_dir=str(folder))
 
 # %% tags=["needs-tensorflow"]
-# Errata 5 and 6: a real name; and `load` gives a dictionary of splits. Only with_info=True makes it a pair.
+# Errata 5 and 6: a real name; and `load` gives a dictionary of splits. Only
+# with_info=True makes it a pair.
 if course.has_tensorflow("TensorFlow Datasets"):
     splits, info = tfds.load("course_reviews", data_dir=str(folder), with_info=True)
-    print({name: info.splits[name].num_examples for name in splits}, info.features["label"].names)
-    course.claim("there are three splits, one of them to choose with", set(splits) == {"train", "validation", "test"})
+    print(
+        {name: info.splits[name].num_examples for name in splits},
+        info.features["label"].names,
+    )
+    course.claim(
+        "there are three splits, one of them to choose with",
+        set(splits) == {"train", "validation", "test"},
+    )
     first, second = {"train": "its reviews", "test": "its reviews"}
-    course.claim("with two splits it would be worse: no error, and only their names", (first, second) == ("train", "test"))
+    course.claim(
+        "with two splits it would be worse: no error, and only their names",
+        (first, second) == ("train", "test"),
+    )
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 7
@@ -152,12 +186,19 @@ if course.has_tensorflow("TensorFlow Datasets"):
     spacy.blank("en")(example["text"])
 
 # %% tags=["needs-tensorflow"]
-# Errata 7 and 8: a data set is a stream of rows, not a table. Its texts are bytes, and what spaCy takes bytes for are
+# Errata 7 and 8: a data set is a stream of rows, not a table. Its texts are bytes,
+# and what spaCy takes bytes for are
 # documents of its own: hence that odd message. Decode first.
 if course.has_tensorflow("TensorFlow Datasets"):
-    rows = [(row["text"].decode("utf-8"), int(row["label"])) for row in tfds.as_numpy(splits["validation"])]
+    rows = [
+        (row["text"].decode("utf-8"), int(row["label"]))
+        for row in tfds.as_numpy(splits["validation"])
+    ]
     texts, labels = zip(*rows, strict=True)
-    course.claim("every text is a string, every label a number", {type(x) for row in rows for x in row} == {str, int})
+    course.claim(
+        "every text is a string, every label a number",
+        {type(x) for row in rows for x in row} == {str, int},
+    )
 
 # %% [markdown]
 # ## spaCy, asked for what it has not
@@ -173,7 +214,8 @@ spacy.load("en_core_web_sm")
 spacy.blank("en").process("The rooms were running out.")
 
 # %%
-# Errata 9 and 10: the blank pipeline cuts words, knows stop words and, from a table, lemmas. It needs no download.
+# Errata 9 and 10: the blank pipeline cuts words, knows stop words and, from a table,
+# lemmas. It needs no download.
 pipeline = spacy.blank("en")
 pipeline.add_pipe("lemmatizer", config={"mode": "lookup"}).initialize()
 document = pipeline("The rooms were running out.")
@@ -197,7 +239,9 @@ if course.has_tensorflow("a TF1 module"):
         ids = v1.placeholder(tf.int32, [None, None])
         vectors = tf.gather(v1.get_variable("table", [100, 8]), ids)
         session.run(v1.global_variables_initializer())
-        signature = v1.saved_model.predict_signature_def({"input_ids": ids}, {"sequence_output": vectors})
+        signature = v1.saved_model.predict_signature_def(
+            {"input_ids": ids}, {"sequence_output": vectors}
+        )
         builder = v1.saved_model.Builder(old_folder)
         builder.add_meta_graph_and_variables(session, [], {"tokens": signature})
         builder.save()
@@ -214,14 +258,22 @@ if course.has_tensorflow("a TF1 module"):
     old(tf.constant([[1, 2]]))
 
 # %% tags=["needs-tensorflow"]
-# Errata 18 and 19: layers belong to Keras models. A TF1 module has signatures, and its weights do not train any more.
+# Errata 18 and 19: layers belong to Keras models. A TF1 module has signatures, and
+# its weights do not train any more.
 # A TF2 hub model is called as it is. It comes as a pair: texts to ids, ids to vectors.
 if course.has_tensorflow("hub models"):
-    print(sorted(old.signatures), old.signatures["tokens"](tf.constant([[1, 2]]))["sequence_output"].shape)
-    preprocess, encoder = (hub.load(str(pair / part)) for part in ("preprocess", "encoder"))
+    print(
+        sorted(old.signatures),
+        old.signatures["tokens"](tf.constant([[1, 2]]))["sequence_output"].shape,
+    )
+    preprocess, encoder = (
+        hub.load(str(pair / part)) for part in ("preprocess", "encoder")
+    )
     ids = preprocess(tf.constant(["A fine film."]))
     print({name: tuple(value.shape) for name, value in sorted(encoder(ids).items())})
-    course.claim("the encoder's variables train", len(encoder.trainable_variables) > 100)
+    course.claim(
+        "the encoder's variables train", len(encoder.trainable_variables) > 100
+    )
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 20
@@ -235,21 +287,32 @@ if course.has_tensorflow("hub models"):
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 21
-inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+inputs = {
+    name: keras.Input((None,), dtype="int32", name=name)
+    for name in ("input_word_ids", "input_mask", "input_type_ids")
+}
 if course.has_tensorflow("hub models"):
     encoder(inputs)
 
 # %%
-# Errata 20, 21 and 23: it wants one dictionary and gives one; `last_hidden_state` is a name from Hugging Face. And Keras 3
-# wants a layer, which is called when there are numbers. Variables kept in a list of keras.Variable train (BERT's unused pooler aside).
+# Errata 20, 21 and 23: it wants one dictionary and gives one; `last_hidden_state` is
+# a name from Hugging Face. And Keras 3
+# wants a layer, which is called when there are numbers. Variables kept in a list of
+# keras.Variable train (BERT's unused pooler aside).
 class HubEncoder(keras.layers.Layer):
     """A TF2 hub encoder inside Keras 3: from its three inputs to one vector a text, float32 (texts, width)."""
 
     def __init__(self, folder):
         super().__init__()
         self.encoder = hub.load(str(folder))
-        used = [variable for variable in self.encoder.trainable_variables if "pooled_dense" not in variable.name]
-        self.variables_of_hub = [keras.Variable(variable, name=f"hub_{i}") for i, variable in enumerate(used)]
+        used = [
+            variable
+            for variable in self.encoder.trainable_variables
+            if "pooled_dense" not in variable.name
+        ]
+        self.variables_of_hub = [
+            keras.Variable(variable, name=f"hub_{i}") for i, variable in enumerate(used)
+        ]
 
     def call(self, inputs):
         """Vectors of the texts."""
@@ -257,13 +320,24 @@ class HubEncoder(keras.layers.Layer):
 
 
 # %% tags=["needs-tensorflow"]
-# Erratum 22: wrapped in a Lambda layer, as one finds it advised, the same model runs. But nothing of BERT would train.
+# Erratum 22: wrapped in a Lambda layer, as one finds it advised, the same model runs.
+# But nothing of BERT would train.
 if course.has_tensorflow("hub models"):
     layer = HubEncoder(pair / "encoder")
-    untracked = keras.layers.Lambda(lambda inputs: encoder(inputs)["pooled_output"], output_shape=(384,))
-    course.claim("both give the same vectors", np.allclose(layer(ids), untracked(ids), atol=1e-6))
-    sizes = [sum(int(np.prod(v.shape)) for v in one.trainable_variables) for one in (layer, untracked)]
-    course.claim("the layer trains over 22 million numbers, the Lambda none", sizes[0] > 22e6 and sizes[1] == 0)
+    untracked = keras.layers.Lambda(
+        lambda inputs: encoder(inputs)["pooled_output"], output_shape=(384,)
+    )
+    course.claim(
+        "both give the same vectors", np.allclose(layer(ids), untracked(ids), atol=1e-6)
+    )
+    sizes = [
+        sum(int(np.prod(v.shape)) for v in one.trainable_variables)
+        for one in (layer, untracked)
+    ]
+    course.claim(
+        "the layer trains over 22 million numbers, the Lambda none",
+        sizes[0] > 22e6 and sizes[1] == 0,
+    )
 
 # %% [markdown]
 # ## Classes and loss
@@ -276,19 +350,27 @@ keras.layers.Dense(num_classes)
 
 # %% tags=["raises-exception"]
 # Erratum 25
-tiny = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+tiny = keras.Sequential(
+    [keras.Input((2,)), keras.layers.Dense(2, activation="softmax")]
+)
 tiny.compile("adam", "categorical_crossentropy")
 tiny.fit(np.zeros((4, 2)), np.array([0, 1, 1, 0]), verbose=0)
 
 # %%
-# Errata 24 and 25: the data say how many classes there are. For whole-number labels take the *sparse* loss, from logits.
+# Errata 24 and 25: the data say how many classes there are. For whole-number labels
+# take the *sparse* loss, from logits.
 num_classes = len(label_names)
 tiny = keras.Sequential([keras.Input((2,)), keras.layers.Dense(num_classes)])
 tiny.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-tiny.set_weights([np.zeros((2, 2)), np.array([0.0, 2.0])])  # so it says 0 and 2 to everything
+# so it says 0 and 2 to everything
+tiny.set_weights([np.zeros((2, 2)), np.array([0.0, 2.0])])
 loss = tiny.evaluate(np.zeros((4, 2)), np.array([0, 1, 1, 0]), verbose=0)
-by_hand = (np.log(1 + np.exp(2)) + np.log(1 + np.exp(-2))) / 2  # minus the logarithm of what the right class got
-course.claim("it takes the labels, and the loss is the formula's (within 0.00001)", abs(loss - by_hand) < 1e-5)
+# minus the logarithm of what the right class got
+by_hand = (np.log(1 + np.exp(2)) + np.log(1 + np.exp(-2))) / 2
+course.claim(
+    "it takes the labels, and the loss is the formula's (within 0.00001)",
+    abs(loss - by_hand) < 1e-5,
+)
 
 # %% [markdown]
 # ## Inputs: texts are not ids
@@ -298,9 +380,14 @@ course.claim("it takes the labels, and the loss is the formula's (within 0.00001
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 30
 if course.has_tensorflow("training the hub model"):
-    model = keras.Model(inputs, keras.layers.Dense(num_classes)(keras.layers.Dropout(0.1)(layer(inputs))))
+    model = keras.Model(
+        inputs,
+        keras.layers.Dense(num_classes)(keras.layers.Dropout(0.1)(layer(inputs))),
+    )
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    strings = tf.data.Dataset.from_tensor_slices((list(texts[:32]), list(labels[:32]))).batch(16)
+    strings = tf.data.Dataset.from_tensor_slices(
+        (list(texts[:32]), list(labels[:32]))
+    ).batch(16)
     model.fit(strings, shuffle=False, verbose=0)
 
 # %% tags=["raises-exception"]
@@ -308,7 +395,8 @@ if course.has_tensorflow("training the hub model"):
 keras.layers.Embedding(100, 8)(np.array(["a fine film"]))
 
 # %% tags=["needs-tensorflow"]
-# Errata 30 and 32: each batch of texts goes through `preprocess`, which makes the three inputs; then we cut the padding
+# Errata 30 and 32: each batch of texts goes through `preprocess`, which makes the
+# three inputs; then we cut the padding
 # that no text of the batch needs.
 if course.has_tensorflow("training the hub model"):
 
@@ -321,8 +409,14 @@ if course.has_tensorflow("training the hub model"):
     batch = ids_of(tf.constant(texts[:16]))
     ours = models.token_ids(models.load_tokenizer(), texts[:16])
     rows = zip(batch["input_word_ids"].numpy(), ours, strict=True)
-    course.claim("the ids are KerasHub's", all(list(row[: len(ids)]) == list(ids) for row, ids in rows))
-    course.claim("the model takes them: a row of logits for each text", model(batch).shape == (16, num_classes))
+    course.claim(
+        "the ids are KerasHub's",
+        all(list(row[: len(ids)]) == list(ids) for row, ids in rows),
+    )
+    course.claim(
+        "the model takes them: a row of logits for each text",
+        model(batch).shape == (16, num_classes),
+    )
 
 # %% [markdown]
 # ## A new text
@@ -348,7 +442,8 @@ if course.has_tensorflow("the hub model"):
     model.predict(np.array([[101, 2023, 102]]), verbose=0)
 
 # %% tags=["needs-tensorflow"]
-# Errata 34 to 37: the same function serves training and answering, so nothing can differ between the two.
+# Errata 34 to 37: the same function serves training and answering, so nothing can
+# differ between the two.
 if course.has_tensorflow("the hub model"):
     answer = model.predict(ids_of(tf.constant(["This is a sample text."])), verbose=0)
     course.claim("one text, one row of logits", answer.shape == (1, num_classes))
@@ -364,19 +459,26 @@ def texts_and_labels(split):
     """Texts and labels of a split, less the texts without a word."""
     rows = [(text.decode("utf-8"), int(label)) for text, label in tfds.as_numpy(split)]
     documents = spacy.blank("en").pipe(text for text, _ in rows)
-    kept = [row for row, document in zip(rows, documents, strict=True) if any(token.is_alpha for token in document)]
+    kept = [
+        row
+        for row, document in zip(rows, documents, strict=True)
+        if any(token.is_alpha for token in document)
+    ]
     return [text for text, _ in kept], [label for _, label in kept]
 
 
 if course.has_tensorflow("the repaired program"):
     names = info.features["label"].names
     wanted = [f"train[:{number_of_reviews}]", "validation", "test"]
-    splits = tfds.load("course_reviews", split=wanted, data_dir=str(folder), as_supervised=True)
+    splits = tfds.load(
+        "course_reviews", split=wanted, data_dir=str(folder), as_supervised=True
+    )
     train, validation, test = (texts_and_labels(split) for split in splits)
     print([len(texts) for texts, _ in (train, validation, test)])
 
 # %% tags=["needs-tensorflow"]
-# 2 · Model: a TF2 hub encoder as a layer, dropout, one dense layer to the logits; AdamW with warm-up and decay.
+# 2 · Model: a TF2 hub encoder as a layer, dropout, one dense layer to the logits;
+# AdamW with warm-up and decay.
 def batches(texts, labels, shuffle=False):
     """A tf.data pipeline: shuffled over all texts, tokenised in batches of 16."""
     rows = tf.data.Dataset.from_tensor_slices((texts, labels))
@@ -391,28 +493,61 @@ if course.has_tensorflow("the repaired program"):
     steps = passes * -(-len(train[0]) // 16)
     variables = model.trainable_variables
     optimizer = optimizers.make_optimizer(finetuning.Recipe(), steps, variables)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 # 3 · Training, watched on the validation split, and drawn. (Erratum 33)
 if course.has_tensorflow("the repaired program"):
-    history = model.fit(batches(*train, shuffle=True), validation_data=batches(*validation), epochs=passes, shuffle=False, verbose=0).history
-    figure, axes = figures.new("The repaired program learns", "pass over the training reviews", "cross-entropy (nats a review)")
+    history = model.fit(
+        batches(*train, shuffle=True),
+        validation_data=batches(*validation),
+        epochs=passes,
+        shuffle=False,
+        verbose=0,
+    ).history
+    figure, axes = figures.new(
+        "The repaired program learns",
+        "pass over the training reviews",
+        "cross-entropy (nats a review)",
+    )
     numbers = range(1, passes + 1)
-    axes.plot(numbers, history["loss"], marker="o", color=figures.BLUE, label="training")
-    axes.plot(numbers, history["val_loss"], marker="s", color=figures.ORANGE, label="validation")
+    axes.plot(
+        numbers, history["loss"], marker="o", color=figures.BLUE, label="training"
+    )
+    axes.plot(
+        numbers,
+        history["val_loss"],
+        marker="s",
+        color=figures.ORANGE,
+        label="validation",
+    )
     axes.set_xticks(numbers)
     axes.legend(frameon=False)
-    figures.show(figure, "Two lines over two passes: the training loss falls steeply, the validation loss ends near 0.5.")
+    figures.show(
+        figure,
+        "Two lines over two passes: the training loss falls steeply, the validation"
+        " loss ends near 0.5.",
+    )
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
-# 4 · Evaluation: the test split, once, with more than accuracy. 5 · A new text, answered by a name. (Erratum 38)
+# 4 · Evaluation: the test split, once, with more than accuracy. 5 · A new text,
+# answered by a name. (Erratum 38)
 if course.has_tensorflow("the repaired program"):
     logits = model.predict(batches(*test), verbose=0)
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-    print(evaluation.by_class(np.array(test[1]), probabilities, names).round(2).to_string())
+    print(
+        evaluation.by_class(np.array(test[1]), probabilities, names)
+        .round(2)
+        .to_string()
+    )
     new = "Everything worked on the first day, and I would buy it again."
-    print(names[model.predict(ids_of(tf.constant([new])), verbose=0).argmax()], "<-", new)
+    print(
+        names[model.predict(ids_of(tf.constant([new])), verbose=0).argmax()], "<-", new
+    )
 
 # %% [markdown]
 # ## In ten lines
@@ -426,26 +561,46 @@ classifier, history = finetuning.load_or_fine_tune(
     reviews["train"][:number_of_reviews], reviews["validation"], recipe
 )
 answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
-print({name: round(value, 2) for name, value in evaluation.scores(reviews["test"]["label"], answers).items()})
-print(label_names[finetuning.predict_proba(classifier, ["I would buy it again."])[0].argmax()])
+print(
+    {
+        name: round(value, 2)
+        for name, value in evaluation.scores(reviews["test"]["label"], answers).items()
+    }
+)
+print(
+    label_names[
+        finetuning.predict_proba(classifier, ["I would buy it again."])[0].argmax()
+    ]
+)
 
 # %%
 right = evaluation.accuracy(reviews["test"]["label"].to_numpy(), answers)
-course.claim("the helpers' program beats the majority by over 15 points, too", right > reviews["test"]["label"].value_counts(normalize=True).max() + 0.15)
+course.claim(
+    "the helpers' program beats the majority by over 15 points, too",
+    right > reviews["test"]["label"].value_counts(normalize=True).max() + 0.15,
+)
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 # Erratum 39: the listing ends, and its model is gone. Lesson 11 exports in earnest.
 if course.has_tensorflow("the export"):
     place = runtime.artifacts_folder() / "listing_saved_model"
     served = hub.load(str(export.write_saved_model(classifier, place)))
-    differences = np.abs(served.predict(tf.constant(reviews["test"]["text"][:50])).numpy() - answers[:50])
+    differences = np.abs(
+        served.predict(tf.constant(reviews["test"]["text"][:50])).numpy() - answers[:50]
+    )
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about program and export"):
     majority = np.bincount(test[1]).max() / len(test[1])
     right = evaluation.accuracy(np.array(test[1]), probabilities)
-    course.claim("the repaired program beats the majority by over 15 points", right > majority + 0.15)
-    course.claim("loaded again, the export gives the same probabilities (within 0.00001)", differences.max() < 1e-5)
+    course.claim(
+        "the repaired program beats the majority by over 15 points",
+        right > majority + 0.15,
+    )
+    course.claim(
+        "loaded again, the export gives the same probabilities (within 0.00001)",
+        differences.max() < 1e-5,
+    )
 
 # %% [markdown]
 # ## Going further: mistakes that raise nothing
@@ -466,11 +621,16 @@ with tempfile.TemporaryDirectory() as place:
 started = time.monotonic()
 fast = [[token.lemma_ for token in document] for document in pipeline.pipe(texts)]
 in_batches = (time.monotonic() - started) / len(fast)
-print(f"loaded for each text: {1000 * per_text:.0f} ms a text; loaded once: {1000 * in_batches:.2f} ms; ratio {per_text / in_batches:,.0f}")
+print(
+    f"loaded for each text: {1000 * per_text:.0f} ms a text; loaded once:"
+    f" {1000 * in_batches:.2f} ms; ratio {per_text / in_batches:,.0f}"
+)
 
 # %%
 course.claim("the lemmas are the same", slow == fast[:3])
-course.claim("loading for each text is over 50 times slower", per_text > 50 * in_batches)
+course.claim(
+    "loading for each text is over 50 times slower", per_text > 50 * in_batches
+)
 
 # %% [markdown]
 # **Stop words removed before a verdict.** spaCy's list of stop words holds "not", "never" and "but". Look at what is left:
@@ -482,12 +642,37 @@ def without_stop_words(text):
     return " ".join(token.text for token in pipeline(text) if not token.is_stop)
 
 
-for text in ("I would buy it again.", "I would not buy it again.", "Never again, and not only for the price."):
+for text in (
+    "I would buy it again.",
+    "I would not buy it again.",
+    "Never again, and not only for the price.",
+):
     print(f"{text:42} -> {without_stop_words(text)}")
-course.claim("yes and no have become one text", without_stop_words("I would buy it.") == without_stop_words("I would not buy it."))
-negations = {"not", "no", "never", "nothing", "n't", "nobody", "none", "neither", "nor", "cannot"}
-negated = [text for text in reviews["train"]["text"] if negations & {token.lower_ for token in pipeline(text)}]
-lost = sum(not negations & {token.lower_ for token in pipeline(without_stop_words(text))} for text in negated)
+course.claim(
+    "yes and no have become one text",
+    without_stop_words("I would buy it.") == without_stop_words("I would not buy it."),
+)
+negations = {
+    "not",
+    "no",
+    "never",
+    "nothing",
+    "n't",
+    "nobody",
+    "none",
+    "neither",
+    "nor",
+    "cannot",
+}
+negated = [
+    text
+    for text in reviews["train"]["text"]
+    if negations & {token.lower_ for token in pipeline(text)}
+]
+lost = sum(
+    not negations & {token.lower_ for token in pipeline(without_stop_words(text))}
+    for text in negated
+)
 print(f"{len(negated)} of {len(reviews['train']):,} training reviews hold a negation.")
 course.claim("over 95 % of these lose all of it", lost > 0.95 * len(negated))
 
@@ -514,9 +699,15 @@ course.claim("lemmas change the mean by under 3 points: work for nothing", nothi
 from nltk.stem.snowball import SnowballStemmer
 
 for word in ("studies", "better", "happily"):
-    print(f"{word:8} lemma {pipeline(word)[0].lemma_:8} stem {SnowballStemmer('english').stem(word)}")
+    print(
+        f"{word:8} lemma {pipeline(word)[0].lemma_:8} stem"
+        f" {SnowballStemmer('english').stem(word)}"
+    )
 stem = SnowballStemmer("english").stem("studies")
-course.claim("'studies' has the lemma 'study' and the stem 'studi'", (pipeline("studies")[0].lemma_, stem) == ("study", "studi"))
+course.claim(
+    "'studies' has the lemma 'study' and the stem 'studi'",
+    (pipeline("studies")[0].lemma_, stem) == ("study", "studi"),
+)
 
 # %% [markdown]
 # **The test that chooses.** The listing validates on the test set, and has no other split. Whoever keeps the best of several models by that score
@@ -534,10 +725,18 @@ rights = np.array(rights)
 gaps = []
 for _ in range(200):
     order = random.permutation(len(test))
-    chosen_on, fresh = rights[:, order[:100]].mean(axis=1), rights[:, order[100:]].mean(axis=1)
+    chosen_on, fresh = (
+        rights[:, order[:100]].mean(axis=1),
+        rights[:, order[100:]].mean(axis=1),
+    )
     gaps.append(chosen_on.max() - fresh[chosen_on.argmax()])
-print(f"chosen on 100 test reviews, the best of 40 looks {100 * np.mean(gaps):.0f} points better than it is")
-course.claim("on average it looks over 4 points better than it is", np.mean(gaps) > 0.04)
+print(
+    f"chosen on 100 test reviews, the best of 40 looks {100 * np.mean(gaps):.0f} points"
+    " better than it is"
+)
+course.claim(
+    "on average it looks over 4 points better than it is", np.mean(gaps) > 0.04
+)
 
 # %% [markdown]
 # **A shuffle that is too short.** The listing calls shuffling "augmentation"; it adds nothing. And its buffer of 1,000 mixes only
@@ -551,8 +750,16 @@ if course.has_tensorflow("tf.data"):
     for size in (1000, 10_000):
         shuffled = sorted_labels.shuffle(size, seed=seed).batch(32).take(100)
         shares[size] = np.mean([len(set(batch.numpy())) == 1 for batch in shuffled])
-    print({f"buffer of {size:,}": f"{100 * share:.0f} % of 100 batches have one class" for size, share in shares.items()})
-    course.claim("with a buffer of 1,000 every one of the first 100 batches has one class", shares[1000] == 1)
+    print(
+        {
+            f"buffer of {size:,}": f"{100 * share:.0f} % of 100 batches have one class"
+            for size, share in shares.items()
+        }
+    )
+    course.claim(
+        "with a buffer of 1,000 every one of the first 100 batches has one class",
+        shares[1000] == 1,
+    )
     course.claim("with a buffer for all rows, none has", shares[10_000] == 0)
 
 # %% [markdown]
@@ -562,15 +769,21 @@ if course.has_tensorflow("tf.data"):
 # Erratum 16
 def first_weights(seed=None):
     """A new layer's weights, as a program with or without a seed begins with them."""
-    # This notebook has a seed already: what a program has without one is whatever the system deals it.
+    # This notebook has a seed already: what a program has without one is whatever
+    # the system deals it.
     keras.utils.set_random_seed(int.from_bytes(os.urandom(4)) if seed is None else seed)
     layer = keras.layers.Dense(2)
     layer.build((None, 384))
     return keras.ops.convert_to_numpy(layer.kernel)
 
 
-course.claim("without a seed no two starts are alike", not np.array_equal(first_weights(), first_weights()))
-course.claim("with one they are", np.array_equal(first_weights(seed), first_weights(seed)))
+course.claim(
+    "without a seed no two starts are alike",
+    not np.array_equal(first_weights(), first_weights()),
+)
+course.claim(
+    "with one they are", np.array_equal(first_weights(seed), first_weights(seed))
+)
 
 # %% [markdown]
 # **Accuracy alone.** The article promises recall and F1 and compiles accuracy. On rare classes that hides everything:
@@ -579,8 +792,17 @@ course.claim("with one they are", np.array_equal(first_weights(seed), first_weig
 # Erratum 27
 rare = np.array([1] * 5 + [0] * 95)
 always_no = evaluation.majority(rare, len(rare))
-print({name: round(value, 2) for name, value in evaluation.scores(rare, always_no).items() if name != "log_loss"})
-course.claim("a model that finds none of the rare class has 95 % accuracy and under 0.5 F1", evaluation.scores(rare, always_no)["f1"] < 0.5)
+print(
+    {
+        name: round(value, 2)
+        for name, value in evaluation.scores(rare, always_no).items()
+        if name != "log_loss"
+    }
+)
+course.claim(
+    "a model that finds none of the rare class has 95 % accuracy and under 0.5 F1",
+    evaluation.scores(rare, always_no)["f1"] < 0.5,
+)
 
 # %% [markdown]
 # **A loss that broadcasts.** The formula of the squared error says nothing of shapes. Labels of shape (n,) against predictions of shape
@@ -595,15 +817,24 @@ y = x @ np.array([1.0, -2.0, 0.5], dtype="float32")
 def error_after_training(labels):
     """Mean squared error after 200 steps with a hand-written loss on these labels; right is near 0."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(0.1), lambda y, p: keras.ops.mean((keras.ops.reshape(y, labels.shape) - p) ** 2))
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        lambda y, p: keras.ops.mean((keras.ops.reshape(y, labels.shape) - p) ** 2),
+    )
     model.fit(x, labels, batch_size=200, epochs=200, verbose=0)
     return np.mean((keras.ops.convert_to_numpy(model(x))[:, 0] - y) ** 2)
 
 
 right, wrong = error_after_training(y[:, None]), error_after_training(y)
-print(f"error with (n, 1) against (n, 1): {right:.2f}; with (n,) against (n, 1): {wrong:.0f}; of always saying the average: {y.var():.0f}")
+print(
+    f"error with (n, 1) against (n, 1): {right:.2f}; with (n,) against (n, 1):"
+    f" {wrong:.0f}; of always saying the average: {y.var():.0f}"
+)
 course.claim("shapes alike, it learns the line (error under 0.001)", right < 1e-3)
-course.claim("shapes unlike, it is within 10 % of always saying the average", abs(wrong / y.var() - 1) < 0.1)
+course.claim(
+    "shapes unlike, it is within 10 % of always saying the average",
+    abs(wrong / y.var() - 1) < 0.1,
+)
 
 # %% [markdown]
 # **Random crops and padding**, which the article recommends for more data, come from images. A crop of a picture of a cat shows a cat. Half a
@@ -622,12 +853,24 @@ def cropped(text):
     return " ".join(words[start : start + half])
 
 
-whole, half = (finetuning.predict_proba(classifier, texts) for texts in (validation["text"], validation["text"].map(cropped)))
+whole, half = (
+    finetuning.predict_proba(classifier, texts)
+    for texts in (validation["text"], validation["text"].map(cropped))
+)
 kept = evaluation.accuracy(whole.argmax(axis=1), half)
-course.claim("cropped to half, over 10 % of the reviews get another verdict from the same model", kept < 0.9)
+course.claim(
+    "cropped to half, over 10 % of the reviews get another verdict from the same model",
+    kept < 0.9,
+)
 ids = models.token_ids(classifier.tokenizer, ["A fine film."])
-short, long = (classifier.model(finetuning.pad(rows)) for rows in (ids, [*ids, np.ones(60, "int32")]))
-course.claim("padding changes no logit by over 0.00001", np.abs(np.asarray(short)[0] - np.asarray(long)[0]).max() < 1e-5)
+short, long = (
+    classifier.model(finetuning.pad(rows))
+    for rows in (ids, [*ids, np.ones(60, "int32")])
+)
+course.claim(
+    "padding changes no logit by over 0.00001",
+    np.abs(np.asarray(short)[0] - np.asarray(long)[0]).max() < 1e-5,
+)
 
 # %% [markdown]
 # Two more are measured in [lesson 05](05_fine_tuning.ipynb): Adam at its default rate (*A rate that fails*), and no warm-up and decay

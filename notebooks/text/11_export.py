@@ -27,8 +27,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-profile = "small"  # "full": BERT-base on a public data set; wants an accelerator and a network
-source = None  # the path of your own CSV file (columns text, label); None: what the profile names
+# "full": BERT-base on a public data set; wants an accelerator and a network
+profile = "small"
+# the path of your own CSV file (columns text, label); None: what the profile names
+source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
 batch_size = None  # reviews a step; None: the profile's (small: 16)
@@ -41,12 +43,18 @@ import numpy as np
 
 from helpers import data, evaluation, finetuning, models, runtime
 
-course = runtime.start(seed, profile, source, dtype_policy="float32")  # answers are compared to many digits
+# answers are compared to many digits
+course = runtime.start(seed, profile, source, dtype_policy="float32")
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size, learning_rate = batch_size or course.profile.batch_size, learning_rate or course.profile.learning_rate
-recipe = finetuning.Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+batch_size, learning_rate = (
+    batch_size or course.profile.batch_size,
+    learning_rate or course.profile.learning_rate,
+)
+recipe = finetuning.Recipe(
+    epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+)
 train, validation, test = (splits[name] for name in ("train", "validation", "test"))
 classifier, _ = finetuning.load_or_fine_tune(
     train[:train_limit], validation, recipe, course.profile.backbone, len(label_names)
@@ -64,17 +72,26 @@ from dataclasses import replace
 import keras_hub
 
 texts = ["WONDERFUL HOTEL, WE LOVED EVERY MINUTE."]
-careless = keras_hub.models.BertTokenizer(classifier.tokenizer.get_vocabulary(), lowercase=False)
+careless = keras_hub.models.BertTokenizer(
+    classifier.tokenizer.get_vocabulary(), lowercase=False
+)
 for tokenizer in (classifier.tokenizer, careless):
     print([tokenizer.id_to_token(i) for i in models.token_ids(tokenizer, texts)[0]])
 
 # %%
 right = finetuning.predict_proba(classifier, texts)
 wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
-course.claim("the careless one gives another answer", not np.allclose(right, wrong, atol=1e-3))
+course.claim(
+    "the careless one gives another answer", not np.allclose(right, wrong, atol=1e-3)
+)
 if train_limit is None and epochs >= 3:
-    course.finding("with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9)
-    course.finding("with the careless one the answer moves by over 0.1", abs(right[0, 1] - wrong[0, 1]) > 0.1)
+    course.finding(
+        "with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9
+    )
+    course.finding(
+        "with the careless one the answer moves by over 0.1",
+        abs(right[0, 1] - wrong[0, 1]) > 0.1,
+    )
 
 # %% [markdown]
 # No error, no warning: only another answer.
@@ -103,7 +120,9 @@ if course.has_tensorflow("the size of the export"):
     weights = 4 * models.parameter_count(classifier.model)
     ratio = export.size_in_bytes(folder) / weights
     print(f"weights {weights / 1e6:.0f} MB")
-    course.claim("the whole export is at most 5 % larger than its weights", 1 <= ratio < 1.05)
+    course.claim(
+        "the whole export is at most 5 % larger than its weights", 1 <= ratio < 1.05
+    )
 
 # %% [markdown]
 # ## The same answers, elsewhere
@@ -113,12 +132,23 @@ if course.has_tensorflow("the size of the export"):
 # It must answer as the model does here, on reviews and on awkward texts.
 
 # %% tags=["needs-tensorflow"]
-awkward = ["", "word " * 1000, "naïve café", "two\u00a0words", "日本語", "😂", "[SEP]", "line\nbreak"]
+awkward = [
+    "",
+    "word " * 1000,
+    "naïve café",
+    "two\u00a0words",
+    "日本語",
+    "😂",
+    "[SEP]",
+    "line\nbreak",
+]
 texts = awkward + test["text"].tolist()[: number_of_texts - len(awkward)]
 if course.has_tensorflow("the comparison with a fresh process"):
     here = finetuning.predict_proba(classifier, texts)
     there = export.predict_in_fresh_process(folder, texts)
-    course.claim("no probability differs by over 0.00001", np.abs(here - there).max() < 1e-5)
+    course.claim(
+        "no probability differs by over 0.00001", np.abs(here - there).max() < 1e-5
+    )
     course.finding("the answers are not all alike", np.ptp(there[:, 1]) > 0.5)
 
 # %% [markdown]
@@ -134,9 +164,14 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
     import tensorflow_text  # noqa: F401
 
     served = hub.load(str(folder))
-    answers = served.predict(tf.constant(["Everything was wonderful.", "A waste of money."])).numpy()
+    answers = served.predict(
+        tf.constant(["Everything was wonderful.", "A waste of money."])
+    ).numpy()
     print([label_names[row.argmax()] for row in answers])
-    course.finding("a loved and a loathed thing are told apart", answers[0, 1] > 0.5 > answers[1, 1])
+    course.finding(
+        "a loved and a loathed thing are told apart",
+        answers[0, 1] > 0.5 > answers[1, 1],
+    )
 
 # %% [markdown]
 # ## The TF-Hub pair
@@ -147,7 +182,9 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the TF-Hub pair"):
     pair = export.write_hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
-    preprocess, encoder = (hub.load(str(pair / name)) for name in ("preprocess", "encoder"))
+    preprocess, encoder = (
+        hub.load(str(pair / name)) for name in ("preprocess", "encoder")
+    )
     backbone_width = classifier.backbone.hidden_dim
     inputs = preprocess(tf.constant(["A fine film.", "Dull."]))
     print({name: tuple(value.shape) for name, value in sorted(inputs.items())})
@@ -159,16 +196,25 @@ if course.has_tensorflow("the TF-Hub pair"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("training the loaded encoder"):
-    few, targets = preprocess(tf.constant(train["text"].tolist()[:16])), train["label"].to_numpy()[:16]
-    kernel = tf.Variable(tf.random.normal([backbone_width, len(label_names)], stddev=0.02, seed=seed))
+    few, targets = (
+        preprocess(tf.constant(train["text"].tolist()[:16])),
+        train["label"].to_numpy()[:16],
+    )
+    kernel = tf.Variable(
+        tf.random.normal([backbone_width, len(label_names)], stddev=0.02, seed=seed)
+    )
     variables = [kernel, *encoder.trainable_variables]
     first, losses = variables[1].numpy().copy(), []
     for _ in range(10):
         with tf.GradientTape() as tape:
             logits = tf.matmul(encoder(few)["pooled_output"], kernel)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            )
         losses.append(float(loss))
-        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+        for variable, gradient in zip(
+            variables, tape.gradient(loss, variables), strict=True
+        ):
             if gradient is not None:  # BERT's own pooler is not used
                 variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
     print(f"loss {losses[0]:.2f} at first, {losses[-1]:.2f} after ten steps")
@@ -176,7 +222,10 @@ if course.has_tensorflow("training the loaded encoder"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about it"):
     course.claim("the loss falls", losses[-1] < losses[0])
-    course.claim("the encoder's own weights have moved", not np.array_equal(first, variables[1].numpy()))
+    course.claim(
+        "the encoder's own weights have moved",
+        not np.array_equal(first, variables[1].numpy()),
+    )
 
 # %% [markdown]
 # ## LiteRT: one file for phones
@@ -200,7 +249,10 @@ if course.has_tensorflow("LiteRT"):
 if course.has_tensorflow("the ids inside LiteRT"):
     expected = models.token_ids(classifier.tokenizer, texts)
     inside = [lite["int8"].outputs(text)["token_ids"][0] for text in texts]
-    same = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(inside, expected, strict=True)]
+    same = [
+        row[: len(ids)].tolist() == ids.tolist()
+        for row, ids in zip(inside, expected, strict=True)
+    ]
     course.finding("the tokenizer inside gives the same ids for every text", all(same))
 
 # %% [markdown]
@@ -221,7 +273,10 @@ if course.has_tensorflow("ONNX"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the ids for ONNX"):
     feed = onnx["float32"].feed(texts)
-    rows = [row[: len(ids)].tolist() == ids.tolist() for row, ids in zip(feed["token_ids"], expected, strict=True)]
+    rows = [
+        row[: len(ids)].tolist() == ids.tolist()
+        for row, ids in zip(feed["token_ids"], expected, strict=True)
+    ]
     course.finding("tokenizer.json gives the same ids for every text", all(rows))
     print(sorted(path.name for path in onnx_folder.iterdir()))
 
@@ -233,24 +288,44 @@ if course.has_tensorflow("the ids for ONNX"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the comparison"):
-    exports = {"SavedModel": (lambda batch: served.predict(tf.constant(batch)).numpy(), folder)}
+    exports = {
+        "SavedModel": (lambda batch: served.predict(tf.constant(batch)).numpy(), folder)
+    }
     for kind, model in lite.items():
         exports[f"LiteRT {kind}"] = (model, paths[kind])
     for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
         exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
     table = export.compare(classifier, exports, texts)
-    print(table.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string())
+    print(
+        table.round(
+            {"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}
+        ).to_string()
+    )
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    exact = table.loc[["SavedModel", "LiteRT float32", "ONNX float32"], "largest difference"]
+    exact = table.loc[
+        ["SavedModel", "LiteRT float32", "ONNX float32"], "largest difference"
+    ]
     course.finding("all float32 exports differ by at most 0.0001", exact.max() <= 1e-4)
     agreement, size, ms = table["same answer"], table["MB"], table["ms a text"]
-    course.finding("LiteRT int8 gives the same answer to over 96 %", agreement["LiteRT int8"] > 0.96)
+    course.finding(
+        "LiteRT int8 gives the same answer to over 96 %",
+        agreement["LiteRT int8"] > 0.96,
+    )
     course.finding("ONNX int8 to over 90 %", agreement["ONNX int8"] > 0.90)
-    course.claim("LiteRT int8 is under a third of float32", size["LiteRT int8"] < size["LiteRT float32"] / 3)
-    course.finding("full int8 is wrong far more often: under 90 % the same", agreement["LiteRT full int8"] < 0.90)
-    course.finding("LiteRT int8 answers one text faster than predict", ms["LiteRT int8"] < ms["Keras predict"])
+    course.claim(
+        "LiteRT int8 is under a third of float32",
+        size["LiteRT int8"] < size["LiteRT float32"] / 3,
+    )
+    course.finding(
+        "full int8 is wrong far more often: under 90 % the same",
+        agreement["LiteRT full int8"] < 0.90,
+    )
+    course.finding(
+        "LiteRT int8 answers one text faster than predict",
+        ms["LiteRT int8"] < ms["Keras predict"],
+    )
 
 # %% [markdown]
 # Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
@@ -270,11 +345,27 @@ if course.has_tensorflow("the claims about it"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
-    facts = {"backbone": course.profile.backbone, "data": course.source, "classes": ", ".join(label_names)}
-    counts = {"training": len(train[:train_limit]), "validation": len(validation), "test": len(test)}
+    facts = {
+        "backbone": course.profile.backbone,
+        "data": course.source,
+        "classes": ", ".join(label_names),
+    }
+    counts = {
+        "training": len(train[:train_limit]),
+        "validation": len(validation),
+        "test": len(test),
+    }
     facts |= {f"{part} texts": f"{count:,}" for part, count in counts.items()}
-    facts |= {"recipe": f"{epochs} epochs, batch {batch_size}, learning rate {learning_rate}, seed {seed}"}
-    facts |= {"licence of the weights": "Apache-2.0", "intended use": "to learn; see data/README.md of the course"}
+    facts |= {
+        "recipe": (
+            f"{epochs} epochs, batch {batch_size}, learning rate {learning_rate}, seed"
+            f" {seed}"
+        )
+    }
+    facts |= {
+        "licence of the weights": "Apache-2.0",
+        "intended use": "to learn; see data/README.md of the course",
+    }
     probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
     print(evaluation.write_card(folder, facts, scores, table, label_names))

@@ -49,13 +49,22 @@ def mean_cosines(texts):
 
 # %% tags=["solution"]
 # stub: sentence
-sentence = "There is room for doubt in his theory of numbers."  # room as space for something: another meaning
+# room as space for something: another meaning
+sentence = "There is room for doubt in his theory of numbers."
 
 # %% tags=["check"]
-words = sentence.lower().replace(".", " ").replace(",", " ").split() if isinstance(sentence, str) else []
-assert "room" in words and len(words) > 2, "Put a sentence with the word room into `sentence`."
+words = (
+    sentence.lower().replace(".", " ").replace(",", " ").split()
+    if isinstance(sentence, str)
+    else []
+)
+assert "room" in words and len(words) > 2, (
+    "Put a sentence with the word room into `sentence`."
+)
 cosine = mean_cosines(["The room was spotless.", sentence])[0, 1]
-assert cosine < 0.3, f"The cosine is {cosine:.2f}: still too alike. Take the word in another meaning."
+assert cosine < 0.3, (
+    f"The cosine is {cosine:.2f}: still too alike. Take the word in another meaning."
+)
 print("✓ the same word, another meaning: the cosine is below 0.3")
 
 # %% [markdown]
@@ -66,13 +75,27 @@ print("✓ the same word, another meaning: the cosine is below 0.3")
 
 # %% tags=["solution"]
 # stub: cls_cosines
-sentences = ["The room was spotless.", "Our hotel room could not have been cleaner.", "The film bored us to tears."]
+sentences = [
+    "The room was spotless.",
+    "Our hotel room could not have been cleaner.",
+    "The film bored us to tears.",
+]
 vectors, _ = vectors_of(sentences)
 cls_cosines = cosines(vectors[:, 0])
 
 # %% tags=["check"]
-assert np.shape(cls_cosines) == (3, 3), "`cls_cosines` is to be an array of 3 x 3 cosines, by `cosines(...)`."
-three = ["The room was spotless.", "Our hotel room could not have been cleaner.", "The film bored us to tears."]
-assert not np.allclose(cls_cosines, mean_cosines(three), atol=1e-3), "These are the cosines of the means, not of [CLS]."
-assert np.allclose(cls_cosines, cosines(vectors_of(three)[0][:, 0]), atol=1e-4), "[CLS] is the first token: vectors[:, 0]."
+assert np.shape(cls_cosines) == (3, 3), (
+    "`cls_cosines` is to be an array of 3 x 3 cosines, by `cosines(...)`."
+)
+three = [
+    "The room was spotless.",
+    "Our hotel room could not have been cleaner.",
+    "The film bored us to tears.",
+]
+assert not np.allclose(cls_cosines, mean_cosines(three), atol=1e-3), (
+    "These are the cosines of the means, not of [CLS]."
+)
+assert np.allclose(cls_cosines, cosines(vectors_of(three)[0][:, 0]), atol=1e-4), (
+    "[CLS] is the first token: vectors[:, 0]."
+)
 print("✓ cosines of [CLS]; rooms alike:", cls_cosines[0, 1] > cls_cosines[0, 2])

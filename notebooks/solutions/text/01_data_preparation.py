@@ -37,11 +37,17 @@ at_05 = cleaning.find_near_duplicates(texts, 0.5)
 extra_pairs = len(at_03) - len(at_05)
 
 # %% tags=["check"]
-assert isinstance(extra_pairs, int), "Put a whole number into `extra_pairs`: a difference of two lengths."
-assert extra_pairs > 0, "A lower threshold finds more pairs, not fewer: subtract the other way round."
+assert isinstance(extra_pairs, int), (
+    "Put a whole number into `extra_pairs`: a difference of two lengths."
+)
+assert extra_pairs > 0, (
+    "A lower threshold finds more pairs, not fewer: subtract the other way round."
+)
 find = cleaning.find_near_duplicates
 found = {limit: len(find(texts, limit)) for limit in (0.3, 0.5)}
-assert extra_pairs != found[0.3], "That is the number at 0.3. How many of them were not found at 0.5?"
+assert extra_pairs != found[0.3], (
+    "That is the number at 0.3. How many of them were not found at 0.5?"
+)
 hint = "Count what cleaning.find_near_duplicates(texts, limit) finds at 0.3 and 0.5."
 assert extra_pairs == found[0.3] - found[0.5], hint
 print("✓ so many more pairs at 0.3:", extra_pairs)
@@ -60,13 +66,25 @@ for word in ("unbelievable", "waterproofing"):
     pieces[word] = [tokenizer.id_to_token(int(i)) for i in ids]
 
 # %% tags=["check"]
-assert isinstance(pieces, dict) and set(pieces) == {"unbelievable", "waterproofing"}, "`pieces` has one entry for each word."
+assert isinstance(pieces, dict) and set(pieces) == {"unbelievable", "waterproofing"}, (
+    "`pieces` has one entry for each word."
+)
 for word, own in pieces.items():
-    assert all(isinstance(piece, str) for piece in own), "Pieces, not their numbers: tokenizer.id_to_token(number)."
-    assert "[CLS]" not in own and "[SEP]" not in own, "Leave out [CLS] and [SEP]: they are no pieces of the word."
-    assert "".join(piece.removeprefix("##") for piece in own) == word, f"The pieces of {word} do not join to the word."
-    assert all(piece in tokenizer.get_vocabulary() for piece in own), "Each piece must be in BERT's vocabulary."
-    assert len(own) == len(models.token_ids(tokenizer, [word])[0]) - 2, "WordPiece takes the longest piece that fits."
+    assert all(isinstance(piece, str) for piece in own), (
+        "Pieces, not their numbers: tokenizer.id_to_token(number)."
+    )
+    assert "[CLS]" not in own and "[SEP]" not in own, (
+        "Leave out [CLS] and [SEP]: they are no pieces of the word."
+    )
+    assert "".join(piece.removeprefix("##") for piece in own) == word, (
+        f"The pieces of {word} do not join to the word."
+    )
+    assert all(piece in tokenizer.get_vocabulary() for piece in own), (
+        "Each piece must be in BERT's vocabulary."
+    )
+    assert len(own) == len(models.token_ids(tokenizer, [word])[0]) - 2, (
+        "WordPiece takes the longest piece that fits."
+    )
 print("✓", {word: len(own) for word, own in pieces.items()})
 
 # %% [markdown]
@@ -80,16 +98,31 @@ print("✓", {word: len(own) for word, own in pieces.items()})
 splits, label_names = data.prepare_splits()
 train, validation = splits["train"], splits["validation"]
 single = words.bag_of_words()
-single.set_params(tfidfvectorizer__ngram_range=(1, 1)).fit(train["text"], train["label"])
-by_style = evaluation.by_slice(validation, single.predict_proba(validation["text"]), "style")
+single.set_params(tfidfvectorizer__ngram_range=(1, 1)).fit(
+    train["text"], train["label"]
+)
+by_style = evaluation.by_slice(
+    validation, single.predict_proba(validation["text"]), "style"
+)
 
 # %% tags=["check"]
-assert hasattr(by_style, "loc"), "Put the table of evaluation.by_slice(validation, probabilities, 'style') into `by_style`."
-assert {"plain", "implied"} <= set(by_style.index), "Slice by the column `style` of the validation reviews."
+assert hasattr(by_style, "loc"), (
+    "Put the table of evaluation.by_slice(validation, probabilities, 'style') into"
+    " `by_style`."
+)
+assert {"plain", "implied"} <= set(
+    by_style.index
+), "Slice by the column `style` of the validation reviews."
 parts, _ = data.prepare_splits()
 pairs = words.bag_of_words().fit(parts["train"]["text"], parts["train"]["label"])
-table = evaluation.by_slice(parts["validation"], pairs.predict_proba(parts["validation"]["text"]), "style")
+table = evaluation.by_slice(
+    parts["validation"], pairs.predict_proba(parts["validation"]["text"]), "style"
+)
 assert by_style["texts"].sum() == table["texts"].sum(), "Take all validation reviews."
-assert not by_style["accuracy"].equals(table["accuracy"]), "This is still the model with word pairs: ngram_range=(1, 1)."
-assert by_style.loc["plain", "accuracy"] > 0.75, "So low on plain reviews? Fit on the training reviews, with their labels."
+assert not by_style["accuracy"].equals(
+    table["accuracy"]
+), "This is still the model with word pairs: ngram_range=(1, 1)."
+assert (
+    by_style.loc["plain", "accuracy"] > 0.75
+), "So low on plain reviews? Fit on the training reviews, with their labels."
 print("✓ by style, single words against pairs")

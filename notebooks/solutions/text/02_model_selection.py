@@ -28,7 +28,8 @@ course = runtime.start()
 # %% tags=["solution"]
 # stub: parameters
 d, f = 128, 512
-block = 4 * (d**2 + d) + (2 * d * f + f + d) + 4 * d  # attention, feed-forward, two layer norms
+# attention, feed-forward, two layer norms
+block = 4 * (d**2 + d) + (2 * d * f + f + d) + 4 * d
 embeddings = (21_128 + 512 + 2) * d + 2 * d  # words, places, two segments; a layer norm
 parameters = embeddings + 2 * block + d**2 + d  # two blocks; the pooled output
 
@@ -36,10 +37,16 @@ parameters = embeddings + 2 * block + d**2 + d  # two blocks; the pooled output
 assert isinstance(parameters, int), "Compute a whole number into `parameters`."
 import keras_hub
 
-counted = keras_hub.models.BertBackbone(21_128, 2, 2, 128, 512, max_sequence_length=512).count_params()
-assert parameters != counted - 128**2 - 128, "Nearly: BERT has one more layer, on [CLS], for its pooled output."
+counted = keras_hub.models.BertBackbone(
+    21_128, 2, 2, 128, 512, max_sequence_length=512
+).count_params()
+assert parameters != counted - 128**2 - 128, (
+    "Nearly: BERT has one more layer, on [CLS], for its pooled output."
+)
 assert parameters != counted - 256, "Nearly: a layer norm follows the embeddings."
-assert parameters == counted, "Words, places and segments, and their layer norm; two blocks; the pooled output."
+assert parameters == counted, (
+    "Words, places and segments, and their layer norm; two blocks; the pooled output."
+)
 print("✓ as many as Keras counts")
 
 # %% [markdown]
@@ -55,13 +62,22 @@ reads = published["languages"].isin(["Chinese", "104 languages"])
 allowed = (published["licence"] == "Apache-2.0") & published["preset"].notna()
 found = published[reads & allowed].sort_values("parameters")
 chinese = found["model"].tolist()
-gain = float(found["quality"].iloc[0] - found["quality"].iloc[1])  # both on XNLI Chinese
+# both on XNLI Chinese
+gain = float(found["quality"].iloc[0] - found["quality"].iloc[1])
 
 # %% tags=["check"]
-assert isinstance(chinese, list) and isinstance(gain, float), "Put a list of names into `chinese` and a number into `gain`."
+assert isinstance(chinese, list) and isinstance(
+    gain, float
+), "Put a list of names into `chinese` and a number into `gain`."
 assert "ModernBERT-base" not in chinese, "ModernBERT was trained on English and code."
-assert chinese == ["BERT Chinese", "BERT multilingual (cased)"], "Look at the columns languages, licence and preset; smallest first."
-assert abs(gain - 0.6) < 1e-6, "Both have a figure on XNLI Chinese: subtract the multilingual one's from the Chinese one's."
+assert chinese == [
+    "BERT Chinese",
+    "BERT multilingual (cased)",
+], "Look at the columns languages, licence and preset; smallest first."
+assert abs(gain - 0.6) < 1e-6, (
+    "Both have a figure on XNLI Chinese: subtract the multilingual one's from the"
+    " Chinese one's."
+)
 print("✓ BERT Chinese is smaller and, on XNLI Chinese, 0.6 points better")
 
 # %% [markdown]
@@ -76,13 +92,21 @@ print("✓ BERT Chinese is smaller and, on XNLI Chinese, 0.6 points better")
 path = models.minilm_folder() / "model.safetensors"
 header, start = architecture.read_safetensors_header(path)
 offset = 20_000_000 - start  # offsets count from the first number
-tensor = next(name for name, entry in header.items() if entry["data_offsets"][0] <= offset < entry["data_offsets"][1])
+tensor = next(
+    name
+    for name, entry in header.items()
+    if entry["data_offsets"][0] <= offset < entry["data_offsets"][1]
+)
 row = (offset - header[tensor]["data_offsets"][0]) // (4 * 384)
 piece = models.load_tokenizer().id_to_token(row)
 
 # %% tags=["check"]
-assert isinstance(tensor, str) and isinstance(piece, str), "Put two names into `tensor` and `piece`."
-assert tensor == "embeddings.word_embeddings.weight", "Offsets count from the first number, after 8 bytes and the header."
+assert isinstance(tensor, str) and isinstance(piece, str), (
+    "Put two names into `tensor` and `piece`."
+)
+assert tensor == "embeddings.word_embeddings.weight", (
+    "Offsets count from the first number, after 8 bytes and the header."
+)
 path = models.minilm_folder() / "model.safetensors"
 known, begin = architecture.read_safetensors_header(path)
 expected = (20_000_000 - begin - known[tensor]["data_offsets"][0]) // 1536

@@ -44,7 +44,8 @@ def least_squares(seed, n=64, d=8):
 # %% tags=["solution"]
 # stub: largest_rate
 X, y = least_squares(7)
-curvatures = np.linalg.eigvalsh(2 / len(X) * X.T @ X)  # of the MSE, in the directions of the eigenvectors
+# of the MSE, in the directions of the eigenvectors
+curvatures = np.linalg.eigvalsh(2 / len(X) * X.T @ X)
 largest_rate = float(2 / curvatures.max())
 
 # %% tags=["check"]
@@ -61,8 +62,14 @@ def loss_after(rate, steps=400):
 
 
 begin = loss_after(0.0)
-assert loss_after(0.99 * largest_rate) < begin, "Just below your bound it still diverges: take the *largest* eigenvalue of 2 / n X'X."
-assert loss_after(1.01 * largest_rate) > begin, "Just above your bound it still converges: the bound is 2 / L, L with its factor 2 / n."
+assert loss_after(0.99 * largest_rate) < begin, (
+    "Just below your bound it still diverges: take the *largest* eigenvalue of 2 / n"
+    " X'X."
+)
+assert loss_after(1.01 * largest_rate) > begin, (
+    "Just above your bound it still converges: the bound is 2 / L, L with its factor 2"
+    " / n."
+)
 print("✓ below the bound it converges, above it does not")
 
 # %% [markdown]
@@ -81,7 +88,9 @@ def smoothed(label, classes, s):
 def smoothed_loss(label, logits, s):
     """label (n,), logits (n, K); a number."""
     largest = logits.max(axis=1, keepdims=True)
-    log_p = logits - largest - np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    log_p = (
+        logits - largest - np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    )
     return -np.mean(np.sum(smoothed(label, logits.shape[1], s) * log_p, axis=1))
 
 
@@ -90,18 +99,30 @@ def smoothed_gradient(label, logits, s):
     return (softmax(logits) - smoothed(label, logits.shape[1], s)) / len(label)
 
 # %% tags=["check"]
-assert callable(smoothed_loss) and callable(smoothed_gradient), "Write two functions with these names."
+assert callable(smoothed_loss) and callable(smoothed_gradient), (
+    "Write two functions with these names."
+)
 random = np.random.default_rng(1)
 label, logits = random.integers(0, 4, 20), 3 * random.normal(size=(20, 4))
-theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(np.eye(4)[label], logits)
-assert abs(smoothed_loss(label, logits, 0.1) - float(theirs)) < 1e-5, "The loss is not Keras's: sum over classes, mean over texts, targets as above."
-assert np.isfinite(smoothed_loss(label, 1000 * logits, 0.1)), "Large logits give no number: use log-sum-exp, not log(softmax)."
+theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(
+    np.eye(4)[label], logits
+)
+assert abs(smoothed_loss(label, logits, 0.1) - float(theirs)) < 1e-5, (
+    "The loss is not Keras's: sum over classes, mean over texts, targets as above."
+)
+assert np.isfinite(smoothed_loss(label, 1000 * logits, 0.1)), (
+    "Large logits give no number: use log-sum-exp, not log(softmax)."
+)
 move = np.zeros_like(logits)
 move[3, 2] = 1e-5
-slope = (smoothed_loss(label, logits + move, 0.1) - smoothed_loss(label, logits - move, 0.1)) / 2e-5
+slope = (
+    smoothed_loss(label, logits + move, 0.1) - smoothed_loss(label, logits - move, 0.1)
+) / 2e-5
 found = smoothed_gradient(label, logits, 0.1)
 assert found.shape == logits.shape, "The gradient has one number for each logit."
-assert abs(found[3, 2] - slope) < 1e-7, "The gradient is not the slope of your loss: it is (p - y') / n."
+assert abs(found[3, 2] - slope) < 1e-7, (
+    "The gradient is not the slope of your loss: it is (p - y') / n."
+)
 print("✓ Keras's loss, and its gradient")
 
 # %% [markdown]
@@ -121,11 +142,20 @@ def rmsprop(weights, gradient, square, learning_rate, rho):
 assert callable(rmsprop), "Write a function of this name."
 X, y = least_squares(3)
 optimizer = keras.optimizers.RMSprop(learning_rate=0.01, rho=0.9)
-variable, weights, square = keras.Variable(np.zeros(8), dtype="float32"), np.zeros(8), 0.0
+variable, weights, square = (
+    keras.Variable(np.zeros(8), dtype="float32"),
+    np.zeros(8),
+    0.0,
+)
 for step in range(100):
     gradient = 2 / len(y) * X.T @ (X @ weights - y)
-    optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable])
+    optimizer.apply(
+        [keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable]
+    )
     weights, square = rmsprop(weights, gradient, square, 0.01, 0.9)
     difference = np.abs(weights - keras.ops.convert_to_numpy(variable)).max()
-    assert difference < 1e-4, f"Step {step + 1} differs from Keras's: update `square` first, then divide by the root of it."
+    assert difference < 1e-4, (
+        f"Step {step + 1} differs from Keras's: update `square` first, then divide by"
+        " the root of it."
+    )
 print("✓ a hundred steps like Keras's")

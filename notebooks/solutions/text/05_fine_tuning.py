@@ -32,14 +32,21 @@ train, validation = splits["train"][:200], splits["validation"]
 # %% tags=["solution"]
 # stub: rate_10, rate_60
 rate_10 = 0.001 * 10 / 20  # a straight line from 0 to the peak
-rate_60 = 0.001 * (1 + np.cos(np.pi * (60 - 20) / 80)) / 2  # half of the 80 steps of the descent: cos is 0
+# half of the 80 steps of the descent: cos is 0
+rate_60 = 0.001 * (1 + np.cos(np.pi * (60 - 20) / 80)) / 2
 
 # %% tags=["check"]
-assert isinstance(rate_10, float) and isinstance(rate_60, float), "Put two numbers into `rate_10` and `rate_60`."
+assert isinstance(rate_10, float) and isinstance(rate_60, float), (
+    "Put two numbers into `rate_10` and `rate_60`."
+)
 recipe = finetuning.Recipe(learning_rate=0.001, warmup_share=0.2)
 schedule = optimizers.make_schedule(recipe, 100)
-assert abs(rate_10 - float(schedule(10))) < 1e-6, "At step 10 it has risen half of the way, in a straight line."
-assert abs(rate_60 - float(schedule(60))) < 5e-5, "From step 20 to 100 it falls as a cosine; 60 is half-way."
+assert abs(rate_10 - float(schedule(10))) < 1e-6, (
+    "At step 10 it has risen half of the way, in a straight line."
+)
+assert abs(rate_60 - float(schedule(60))) < 5e-5, (
+    "From step 20 to 100 it falls as a cosine; 60 is half-way."
+)
 print("✓ both rates are those of optimizers.make_schedule")
 
 # %% [markdown]
@@ -57,8 +64,13 @@ trained = 6 * 2 * thin + (384 * 2 + 2)  # query and value in 6 layers; the head
 assert isinstance(trained, int), "Compute a whole number into `trained`."
 lora = finetuning.add_lora(models.make_classifier(), rank=8)
 counted = finetuning.count_trained(lora.model)
-assert trained != counted - 770, "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
-assert trained == counted, "A is 384 x 12 x rank, B is rank x 32; for query and value, in six layers; and the head."
+assert (
+    trained != counted - 770
+), "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
+assert trained == counted, (
+    "A is 384 x 12 x rank, B is rank x 32; for query and value, in six layers; and the"
+    " head."
+)
 print("✓ as many as Keras counts")
 
 # %% [markdown]
@@ -84,19 +96,33 @@ def cls_features(texts):
 
 
 accuracies = []
-for features_of in (lambda texts: finetuning.mean_features(classifier, texts), cls_features):
+for features_of in (
+    lambda texts: finetuning.mean_features(classifier, texts),
+    cls_features,
+):
     vectors = features_of(train["text"].tolist())
     model = finetuning.fit_frozen_head(vectors, train["label"])
-    accuracies.append(model.score(features_of(validation["text"].tolist()), validation["label"]))
+    accuracies.append(
+        model.score(features_of(validation["text"].tolist()), validation["label"])
+    )
 mean_accuracy, cls_accuracy = accuracies
 
 # %% tags=["check"]
-assert isinstance(mean_accuracy, float) and isinstance(cls_accuracy, float), "Put two accuracies, 0 to 1, into the two names."
+assert isinstance(mean_accuracy, float) and isinstance(
+    cls_accuracy, float
+), "Put two accuracies, 0 to 1, into the two names."
 base = models.make_classifier()
 mean_vectors = finetuning.mean_features(base, train["text"].tolist())
 known = finetuning.fit_frozen_head(mean_vectors, train["label"])
-expected = known.score(finetuning.mean_features(base, validation["text"].tolist()), validation["label"])
-hint = "For the mean: finetuning.mean_features, then finetuning.fit_frozen_head on 200 labels."
+expected = known.score(
+    finetuning.mean_features(base, validation["text"].tolist()), validation["label"]
+)
+hint = (
+    "For the mean: finetuning.mean_features, then finetuning.fit_frozen_head on 200"
+    " labels."
+)
 assert abs(mean_accuracy - expected) < 0.02, hint
-assert 0.45 < cls_accuracy < 0.9 and cls_accuracy != mean_accuracy, "For [CLS] take sequence_output[:, 0] of the backbone."
+assert (
+    0.45 < cls_accuracy < 0.9 and cls_accuracy != mean_accuracy
+), "For [CLS] take sequence_output[:, 0] of the backbone."
 print("✓ both measured; the model was trained for the mean")

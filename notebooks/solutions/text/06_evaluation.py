@@ -36,15 +36,22 @@ labels, probabilities = test["label"].to_numpy(), model.predict_proba(test["text
 low, high = evaluation.accuracy_interval(labels[:100], probabilities[:100])
 width_100 = high - low
 low, high = evaluation.accuracy_interval(labels, probabilities)
-width_all = high - low  # it falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower
+# it falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower
+width_all = high - low
 
 # %% tags=["check"]
-assert isinstance(width_100, float) and isinstance(width_all, float), "Put two widths, high - low, into the two names."
-assert width_100 > width_all, "Fewer reviews, a wider interval: are the two the other way round?"
+assert isinstance(width_100, float) and isinstance(width_all, float), (
+    "Put two widths, high - low, into the two names."
+)
+assert width_100 > width_all, (
+    "Fewer reviews, a wider interval: are the two the other way round?"
+)
 ratio = width_100 / width_all / np.sqrt(len(labels) / 100)
 assert 0.7 < ratio < 1.3, "Use evaluation.accuracy_interval on labels[:100] and on all."
 low, high = evaluation.accuracy_interval(labels, probabilities)
-assert abs(width_all - (high - low)) < 0.01, "The width is the upper end less the lower end."
+assert abs(width_all - (high - low)) < 0.01, (
+    "The width is the upper end less the lower end."
+)
 print("✓ about the square root of the ratio of the numbers")
 
 # %% [markdown]
@@ -63,10 +70,18 @@ mcc = 0.0  # it says the same to all
 # %% tags=["check"]
 mails, answers = np.array([1] * 10 + [0] * 990), np.tile([1.0, 0.0], (1000, 1))
 found = evaluation.scores(mails, answers)
-assert all(isinstance(own, int | float) for own in (accuracy, macro_f1, mcc)), "Put a number into each of the three names."
-assert abs(accuracy - found["accuracy"]) < 1e-6, "Accuracy: right answers / all answers."
-assert abs(macro_f1 - found["f1"]) < 1e-3, "Macro F1: the plain mean over both classes; that of spam is 0."
-assert abs(mcc - evaluation.matthews(mails, answers)) < 1e-6, "Who says the same to all has a coefficient of 0."
+assert all(isinstance(own, int | float) for own in (accuracy, macro_f1, mcc)), (
+    "Put a number into each of the three names."
+)
+assert abs(accuracy - found["accuracy"]) < 1e-6, (
+    "Accuracy: right answers / all answers."
+)
+assert abs(macro_f1 - found["f1"]) < 1e-3, (
+    "Macro F1: the plain mean over both classes; that of spam is 0."
+)
+assert abs(mcc - evaluation.matthews(mails, answers)) < 1e-6, (
+    "Who says the same to all has a coefficient of 0."
+)
 print("✓ 99 % accuracy, and worth nothing")
 
 # %% [markdown]
@@ -78,15 +93,28 @@ print("✓ 99 % accuracy, and worth nothing")
 # %% tags=["solution"]
 # stub: threshold
 scores = model.predict_proba(validation["text"])[:, 1]
-# Called positive and negative in truth: a missed negative, a false positive of the class "positive".
-threshold = evaluation.best_threshold(validation["label"], scores, false_positive=1, false_negative=5)
+# Called positive and negative in truth: a missed negative, a false positive of the
+# class "positive".
+threshold = evaluation.best_threshold(
+    validation["label"], scores, false_positive=1, false_negative=5
+)
 
 # %% tags=["check"]
-assert isinstance(threshold, float), "Put the threshold, a number between 0 and 1, into `threshold`."
-assert threshold < 0.5, "False alarms are dear now, so call negative only what surely is: the threshold falls below 1/2."
+assert isinstance(
+    threshold, float
+), "Put the threshold, a number between 0 and 1, into `threshold`."
+assert threshold < 0.5, (
+    "False alarms are dear now, so call negative only what surely is: the threshold"
+    " falls below 1/2."
+)
 own = model.predict_proba(validation["text"])[:, 1]
 best = evaluation.best_threshold(validation["label"], own, 1, 5)
-cost = {t: evaluation.expected_cost(validation["label"], own, t, 1, 5) for t in (threshold, best, 0.5)}
+cost = {
+    t: evaluation.expected_cost(validation["label"], own, t, 1, 5)
+    for t in (threshold, best, 0.5)
+}
 assert cost[threshold] < cost[0.5], "On validation it must cost less than 1/2."
-assert cost[threshold] < 1.05 * cost[best], "Another threshold costs clearly less: evaluation.best_threshold finds it."
+assert (
+    cost[threshold] < 1.05 * cost[best]
+), "Another threshold costs clearly less: evaluation.best_threshold finds it."
 print("✓ it fell below 1/2 and costs less on validation")

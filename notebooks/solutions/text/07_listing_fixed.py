@@ -54,17 +54,27 @@ model.fit(ids, np.array([1, 0]), verbose=0)
 
 # %% tags=["check"]
 assert isinstance(repaired, str), "Put the whole program, as a string, into `repaired`."
-assert 'b"good film"' in repaired, "Leave the first line as it is: texts come as bytes. Decode them further down."
+assert (
+    'b"good film"' in repaired
+), "Leave the first line as it is: texts come as bytes. Decode them further down."
 try:
     ast.parse(repaired)
 except SyntaxError as error:
-    raise AssertionError(f"It does not parse yet ({error}): look at the first column.") from None
+    raise AssertionError(
+        f"It does not parse yet ({error}): look at the first column."
+    ) from None
 space = {"np": np, "keras": keras}
 try:
     exec(repaired, space)
 except Exception as error:
-    raise AssertionError(f"It stops with {type(error).__name__}: {error}. Which erratum of the lesson is that?") from None
-assert space["model"].output_shape == (None, 2), "Two classes: the last layer has two numbers for each text."
+    raise AssertionError(
+        f"It stops with {type(error).__name__}: {error}. Which erratum of the lesson is"
+        " that?"
+    ) from None
+assert space["model"].output_shape == (
+    None,
+    2,
+), "Two classes: the last layer has two numbers for each text."
 assert list(space["ids"][0]) == [0, 2], "The ids of 'good film' are 0 and 2."
 print("✓ it runs and has two classes")
 
@@ -94,7 +104,9 @@ class FirstToken(keras.layers.Layer):
         super().__init__()
         self.encoder = hub.load(str(folder))
         variables = enumerate(self.encoder.trainable_variables)
-        self.variables_of_hub = [keras.Variable(variable, name=f"hub_{i}") for i, variable in variables]
+        self.variables_of_hub = [
+            keras.Variable(variable, name=f"hub_{i}") for i, variable in variables
+        ]
 
     def call(self, inputs):
         """Vectors of the first tokens."""
@@ -102,16 +114,26 @@ class FirstToken(keras.layers.Layer):
 
 
 # %% tags=["check"]
-assert isinstance(FirstToken, type) and issubclass(FirstToken, keras.layers.Layer), "Write a class that inherits from keras.layers.Layer."
+assert isinstance(FirstToken, type) and issubclass(FirstToken, keras.layers.Layer), (
+    "Write a class that inherits from keras.layers.Layer."
+)
 layer = FirstToken(pair / "encoder")
 vectors = np.asarray(layer(ids))
-assert vectors.shape == (2, 384), "One vector of 384 numbers a text: take sequence_output at the first place."
+assert vectors.shape == (2, 384), (
+    "One vector of 384 numbers a text: take sequence_output at the first place."
+)
 expected = np.asarray(hub.load(str(pair / "encoder"))(ids)["sequence_output"])[:, 0]
-assert np.allclose(vectors, expected, atol=1e-5), "The vector of [CLS] stands at place 0 of sequence_output."
-assert len(layer.trainable_variables) > 90, "Nothing would train: keep the encoder's variables in a list of keras.Variable."
+assert np.allclose(vectors, expected, atol=1e-5), (
+    "The vector of [CLS] stands at place 0 of sequence_output."
+)
+assert len(layer.trainable_variables) > 90, (
+    "Nothing would train: keep the encoder's variables in a list of keras.Variable."
+)
 with tf.GradientTape() as tape:
     total = tf.reduce_sum(layer(ids) ** 2)
-assert tape.gradient(total, layer.trainable_variables[0].value) is not None, "The variables in your list are copies: the encoder does not use them."
+assert tape.gradient(total, layer.trainable_variables[0].value) is not None, (
+    "The variables in your list are copies: the encoder does not use them."
+)
 print("✓ the layer gives [CLS] and trains")
 
 # %% [markdown]
@@ -135,12 +157,18 @@ rights = np.array(rights)
 gaps = []
 for _ in range(200):
     order = random.permutation(len(test))
-    chosen_on, fresh = rights[:2, order[:100]].mean(axis=1), rights[:2, order[100:]].mean(axis=1)
+    chosen_on, fresh = (
+        rights[:2, order[:100]].mean(axis=1),
+        rights[:2, order[100:]].mean(axis=1),
+    )
     gaps.append(chosen_on.max() - fresh[chosen_on.argmax()])
 gap = float(np.mean(gaps))
 
 # %% tags=["check"]
 assert isinstance(gap, float), "Put one number into `gap`."
 assert gap < 0.06, "That is the gap of many models. Take rights[:2] only."
-assert gap > 0.003, "Choosing by a score flatters it, even with two models: compare the chosen one's score on the 100 with that on the others."
+assert gap > 0.003, (
+    "Choosing by a score flatters it, even with two models: compare the chosen one's"
+    " score on the 100 with that on the others."
+)
 print("✓ the fewer models one chooses from, the smaller the gap")

@@ -35,11 +35,19 @@ scale = float(np.abs(matrix).max() / 127)
 whole = np.round(matrix / scale).astype("int8")
 
 # %% tags=["check"]
-assert isinstance(whole, np.ndarray) and whole.dtype == "int8", "`whole` is to be an int8 array: .astype('int8')."
-assert isinstance(scale, float | np.floating), "`scale` is one number for the whole matrix."
+assert isinstance(whole, np.ndarray) and whole.dtype == "int8", (
+    "`whole` is to be an int8 array: .astype('int8')."
+)
+assert isinstance(scale, float | np.floating), (
+    "`scale` is one number for the whole matrix."
+)
 error = np.abs(whole.astype("float32") * scale - matrix).max()
-assert np.abs(whole.astype(int)).max() == 127, "Use the whole range: scale = largest value / 127."
-assert error <= scale / 2 + 1e-6, "Off by more than half a step: round before you convert."
+assert np.abs(whole.astype(int)).max() == 127, (
+    "Use the whole range: scale = largest value / 127."
+)
+assert error <= scale / 2 + 1e-6, (
+    "Off by more than half a step: round before you convert."
+)
 print("✓ a quarter of the bytes, no value off by more than half a step")
 
 # %% [markdown]
@@ -59,17 +67,29 @@ def feed(texts):
     rows = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
     longest = max(map(len, rows))
     ids = np.array([row + [0] * (longest - len(row)) for row in rows], dtype="int32")
-    return {"token_ids": ids, "padding_mask": (ids != 0).astype("int32"), "segment_ids": np.zeros_like(ids)}
+    return {
+        "token_ids": ids,
+        "padding_mask": (ids != 0).astype("int32"),
+        "segment_ids": np.zeros_like(ids),
+    }
 
 # %% tags=["check"]
 assert callable(feed), "Define a function `feed(texts)`."
 some = ["A naïve film.", "Dull", "word " * 300]
 arrays = feed(some)
 names = set(arrays) if isinstance(arrays, dict) else set()
-assert names == {"token_ids", "padding_mask", "segment_ids"}, "Return a dictionary with three names; see the task."
-assert {array.dtype.name for array in arrays.values()} == {"int32"}, "All arrays are int32."
+assert names == {"token_ids", "padding_mask", "segment_ids"}, (
+    "Return a dictionary with three names; see the task."
+)
+assert {array.dtype.name for array in arrays.values()} == {"int32"}, (
+    "All arrays are int32."
+)
 for row, ids in enumerate(models.token_ids(classifier.tokenizer, some)):
-    assert arrays["token_ids"][row, : len(ids)].tolist() == ids.tolist(), f"Other ids than in training for: {some[row][:20]}"
-    assert arrays["padding_mask"][row].sum() == len(ids), "The mask is 1 for tokens and 0 for the filling."
+    assert arrays["token_ids"][row, : len(ids)].tolist() == ids.tolist(), (
+        f"Other ids than in training for: {some[row][:20]}"
+    )
+    assert arrays["padding_mask"][row].sum() == len(ids), (
+        "The mask is 1 for tokens and 0 for the filling."
+    )
 assert not arrays["segment_ids"].any(), "One text a row: all of it is segment 0."
 print("✓ the same ids as in training, framed, cut and filled up")
