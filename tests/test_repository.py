@@ -30,8 +30,8 @@ ROOT = runtime.COURSE
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-HELPERS = ["runtime", "figures", "data", "evaluation", "models", "optimizers", "finetuning", "corpus", "pretraining", "export"]
-HELPERS += ["compression", "explanation", "serving", "monitoring", "scaling"]
+HELPERS = ["runtime", "figures", "data", "evaluation", "models", "optimizers", "finetuning", "corpus", "pretraining"]
+HELPERS += ["export", "compression", "explanation", "serving", "monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:
