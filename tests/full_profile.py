@@ -32,7 +32,9 @@ def train(folder: str) -> None:
         splits, label_names = data.prepare_splits(course.source)
     recipe = finetuning.Recipe(epochs=1, batch_size=4, learning_rate=course.profile.learning_rate)
     before = finetuning.values_of(models.make_classifier(folder).model.trainable_variables)
-    classifier, history = finetuning.load_or_fine_tune(splits["train"][:8], splits["validation"][:4], recipe, source=folder)
+    classifier, history = finetuning.load_or_fine_tune(
+        splits["train"][:8], splits["validation"][:4], recipe, source=folder
+    )
     after = finetuning.values_of(classifier.model.trainable_variables)
     moved = [float(np.abs(one - other).max()) for one, other in zip(before, after, strict=True)]
     facts = {"backend": course.backend, "names": label_names, "parameters": models.parameter_count(classifier.backbone)}

@@ -1,4 +1,4 @@
-"""Batches, optimizer, checkpoints; a killed training that ends like an uninterrupted one."""
+"""Batches, training, checkpoints; a killed training that ends like an uninterrupted one."""
 
 import subprocess
 import sys
