@@ -30,7 +30,8 @@ ROOT = runtime.COURSE
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-HELPERS = ["runtime", "figures", "data", "evaluation", "models", "finetuning", "corpus", "pretraining", "export"]
+HELPERS = ["runtime", "figures", "data", "evaluation", "models", "finetuning", "wordpiece", "docstrings"]
+HELPERS += ["corpus", "pretraining", "language_models", "export"]
 HELPERS += ["compression", "explanation", "serving", "monitoring", "scaling"]
 
 

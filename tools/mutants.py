@@ -19,7 +19,7 @@ from pathlib import Path
 COURSE = Path(__file__).resolve().parents[1]
 LESSON_OF = {
     "runtime": "00", "figures": "01", "data": "01", "evaluation": "06", "models": "05", "finetuning": "05", "export": "11",
-    "corpus": "04", "pretraining": "04", "scaling": "14",
+    "wordpiece": "04", "docstrings": "04", "corpus": "04", "pretraining": "04", "language_models": "04", "scaling": "14",
 }  # fmt: skip
 LIMIT_S = 1200  # a mutant that loops is killed, too
 SWAPS = {

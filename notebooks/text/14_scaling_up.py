@@ -73,8 +73,8 @@ reviews = splits["train"][:training_reviews]
 token_ids = models.token_ids(models.tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
 
 # %%
-ids, labels = scaling.of_one_length(token_ids), reviews["label"].to_numpy("int32")
-inputs = scaling.inputs_of(ids)
+ids, labels = scaling.cut_or_fill(token_ids), reviews["label"].to_numpy("int32")
+inputs = scaling.make_inputs(ids)
 pieces = int(ids.max()) + 1
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 print({name: array.shape for name, array in inputs.items()})
@@ -96,7 +96,7 @@ for kind in ("float32", "float16", "bfloat16"):
 # 16 bits.
 
 # %%
-with scaling.precision("mixed_bfloat16"):
+with scaling.use_precision("mixed_bfloat16"):
     layer = keras.layers.Dense(4)
 answer = layer(np.ones((2, 3), "float32"))
 print("weights", layer.kernel.dtype, "- computed in", layer.compute_dtype)
@@ -119,8 +119,8 @@ course.claim("scaled by 2 to the 15th, it comes back to within 1 %", abs(kept / 
 # nothing. And the logits should be float32 (our head asks for that), since the loss takes exponentials of them.
 
 # %%
-with scaling.precision("mixed_float16"):
-    half = scaling.tiny_model(pieces, seed)
+with scaling.use_precision("mixed_float16"):
+    half = scaling.build_tiny_model(pieces, seed)
 half.compile("adamw", loss)
 course.claim("the optimizer scales the loss", isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer))
 course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32")
@@ -132,8 +132,8 @@ course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32
 losses_by_policy = {}
 policies = ["float32", "mixed_bfloat16", "mixed_float16"]
 for policy in policies if (course.backend, course.device.kind) != ("jax", "CPU") else policies[:2]:
-    with scaling.precision(policy):
-        model = scaling.tiny_model(pieces, seed)
+    with scaling.use_precision(policy):
+        model = scaling.build_tiny_model(pieces, seed)
     model.compile(keras.optimizers.AdamW(1e-3), loss)
     started = time.monotonic()
     fitted = model.fit(inputs, labels, batch_size=global_batch, epochs=3, shuffle=False, verbose=0)
@@ -156,7 +156,7 @@ course.claim("and all end within 0.003 of each other", np.ptp(table.iloc[-1]) < 
 # runs only then, so it can count.
 
 # %%
-model = scaling.tiny_model(pieces, seed)
+model = scaling.build_tiny_model(pieces, seed)
 compiled_for = []
 
 
@@ -165,7 +165,8 @@ def logits(batch):
     return model(batch, training=False)
 
 
-fast = scaling.compiled(logits)  # tf.function(..., jit_compile=True), with JAX jax.jit(...)
+# With TensorFlow tf.function(..., jit_compile=True), with JAX jax.jit(...):
+fast = scaling.compile_function(logits)
 for texts in (16, 32, 16, 32, 16, 32):
     answer = fast({name: array[:texts] for name, array in inputs.items()})
 print(compiled_for)
@@ -178,7 +179,8 @@ course.claim("the logits are the same, up to rounding", difference < rounding)
 batch = {name: array[:32] for name, array in inputs.items()}
 ways = {"operation by operation": lambda b: model(b, training=False), "XLA": fast}
 if course.backend == "tensorflow":
-    ways["as a graph, not compiled"] = scaling.compiled(lambda b: model(b, training=False), by_xla=False)
+    by_hand = ways["operation by operation"]
+    ways["as a graph, not compiled"] = scaling.compile_function(by_hand, by_xla=False)
 for name, function in ways.items():
     function(batch)
     started = time.monotonic()
@@ -219,7 +221,7 @@ course.claim("with parts of 60 and 4 it is off by over 0.1", np.abs(by_unequal -
 # %%
 weights, updates = [], []
 for size, steps, xla in ((global_batch, None, "auto"), (global_batch // 4, 4, "auto"), (global_batch, None, True)):
-    model = scaling.tiny_model(pieces, seed)
+    model = scaling.build_tiny_model(pieces, seed)
     model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps), loss, jit_compile=xla)
     model.fit(inputs, labels, batch_size=size, epochs=1, shuffle=False, verbose=0)
     weights.append(finetuning.values_of(model.trainable_variables))
@@ -259,7 +261,7 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     print(paths[0].name, "to", paths[-1].name, "-", [len(targets) for _, targets in batches], "texts a batch")
     same = sorted(map(tuple, read)) == sorted(map(tuple, ids))
     course.claim("every review comes exactly once, with its ids", same and len(read) == len(ids))
-    model = scaling.tiny_model(pieces, seed)
+    model = scaling.build_tiny_model(pieces, seed)
     model.compile("adamw", loss)
     steps = len(ids) // global_batch  # files do not know how many they hold; without it Keras tries one batch too many
     model.fit(scaling.read_shards(paths, global_batch), steps_per_epoch=steps, shuffle=False, verbose=0)
@@ -314,7 +316,7 @@ course.claim("the mapped rows are the same", np.array_equal(mapped[100:110], ids
 # emulated devices. On real ones `keras.distribution.DataParallel()` and `tf.distribute.MirroredStrategy()` need no arguments.
 
 # %%
-print(inspect.getsource(scaling.data_parallel))
+print(inspect.getsource(scaling.use_data_parallel))
 
 # %% [markdown]
 # A notebook's kernel has one backend, fixed when Keras is imported, and one number of devices, fixed at the first computation. So `helpers/scaling.py` runs as a program in a process of its
@@ -326,8 +328,8 @@ print(inspect.getsource(scaling.data_parallel))
 scaling.run("devices", folder / "plain", 1, devices, environments=[{"KERAS_BACKEND": "jax"}])
 
 # %%
-losses, one = scaling.result(folder / "plain", "jax-1")[:2]
-losses_of_many, many, facts = scaling.result(folder / "plain", f"jax-{devices}")
+losses, one = scaling.load_result(folder / "plain", "jax-1")[:2]
+losses_of_many, many, facts = scaling.load_result(folder / "plain", f"jax-{devices}")
 course.claim("JAX: the weights lay on as many devices as we asked for", facts["devices"] == devices)
 course.claim("and each had its share of a batch", facts["texts a device"] == global_batch // devices)
 course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_many).max() < 1e-4)
@@ -343,8 +345,8 @@ if course.has_tensorflow("MirroredStrategy"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    losses, one = scaling.result(folder / "plain", "tensorflow-1")[:2]
-    losses_of_two, two, facts = scaling.result(folder / "plain", "tensorflow-2")
+    losses, one = scaling.load_result(folder / "plain", "tensorflow-1")[:2]
+    losses_of_two, two, facts = scaling.load_result(folder / "plain", "tensorflow-2")
     course.claim("TensorFlow: the weights lay on two devices", facts["devices"] == 2)
     course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_two).max() < 1e-4)
     course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, two) < 1e-4)
@@ -364,10 +366,11 @@ if course.has_tensorflow("clipping under MirroredStrategy"):
     scaling.run("devices", clipped, 1, 2)
 
 # %%
-by_jax = [scaling.result(clipped, f"jax-{number}")[1] for number in (1, devices)]
+by_jax = [scaling.load_result(clipped, f"jax-{number}")[1] for number in (1, devices)]
 course.claim("JAX: with clipping, too, the weights agree within 0.0001", scaling.largest_difference(*by_jax) < 1e-4)
 if course.has_tensorflow("the claim about TensorFlow"):
-    by_tensorflow = [scaling.result(clipped, f"tensorflow-{number}")[1] for number in (1, 2)]
+    names = ("tensorflow-1", "tensorflow-2")
+    by_tensorflow = [scaling.load_result(clipped, name)[1] for name in names]
     course.claim("TensorFlow: they differ by over 0.001", scaling.largest_difference(*by_tensorflow) > 1e-3)
 
 # %% [markdown]
@@ -390,13 +393,14 @@ for name, parameters in (("BERT-base", base), ("a model of 7 billion", 7e9)):
 # wants fast links.
 
 # %%
-print(inspect.getsource(scaling.model_parallel))
+print(inspect.getsource(scaling.use_model_parallel))
 
 # %% tags=["nbval-ignore-output"]
 scaling.run("split", folder / "plain", 2, environments=[{"KERAS_BACKEND": "jax"}])
 
 # %%
-facts = [scaling.result(folder / "plain", name)[2] for name in ("jax-1", "jax-split-2")]
+names = ("jax-1", "jax-split-2")
+facts = [scaling.load_result(folder / "plain", name)[2] for name in names]
 matrix = "transformer_layer_0/feedforward_intermediate_dense/kernel"
 print("on the first device, whole and split:", [part["layouts"][matrix] for part in facts])
 course.claim("each of two devices holds half of the matrix", np.prod(facts[0]["layouts"][matrix]) == 2 * np.prod(facts[1]["layouts"][matrix]))
@@ -484,11 +488,12 @@ print(inspect.getsource(scaling.train_worker).split("    if index == 0:")[0].spl
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("two workers"):
-    scaling.run("worker", folder / "plain", environments=scaling.cluster(2))
+    scaling.run("worker", folder / "plain", environments=scaling.describe_cluster(2))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    losses_of_workers, by_workers = scaling.result(folder / "plain", "workers-2")[:2]
+    found = scaling.load_result(folder / "plain", "workers-2")
+    losses_of_workers, by_workers = found[:2]
     course.claim("two workers: the losses are those of one device, within 0.0001", np.abs(losses - losses_of_workers).max() < 1e-4)
     course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, by_workers) < 1e-4)
 
