@@ -16,8 +16,8 @@ import pandas as pd
 import points
 import results
 
-from helpers import corpus, evaluation, finetuning, models, pretraining, runtime, words
-from helpers.pretraining import Recipe, Size
+from helpers import corpus, evaluation, finetuning, language_models, models, pretraining, runtime, words
+from helpers.pretraining import Plan, Size
 
 SEEDS = (42, 1, 2)
 PREFIX = "pretraining_"  # of the files' names
@@ -35,8 +35,8 @@ def long(objective: str) -> dict:
 
 def short(objective: str, seed: int, **size) -> dict:
     """Configuration of a training as short as the lesson's."""
-    recipe = pretraining.LIVE[objective]
-    knobs = {"steps": recipe.steps, "learning_rate": recipe.learning_rate, "seed": seed}
+    plan = pretraining.LIVE[objective]
+    knobs = {"steps": plan.steps, "learning_rate": plan.learning_rate, "seed": seed}
     return {"kind": "short", "objective": objective, **knobs, **size}
 
 
@@ -71,17 +71,17 @@ EXPERIMENTS = {
 class HeldOut(keras.callbacks.Callback):
     """Writes the loss on validation text after each part of a training, beside its checkpoint."""
 
-    def __init__(self, objective: str, tokens: dict, size: Size, recipe: Recipe, path: Path):
+    def __init__(self, objective: str, tokens: dict, size: Size, plan: Plan, path: Path):
         super().__init__()
-        self.judge = lambda: pretraining.held_out_losses(
+        self.judge = lambda: language_models.measure_held_out_losses(
             objective, self.model, tokens["train"], tokens["validation"], size, steps=8
         )
-        self.path, self.recipe = path, recipe
+        self.path, self.plan = path, plan
         self.losses = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def on_epoch_end(self, epoch, logs=None):
         """Judge (Keras calls this once a part)."""
-        steps = min(int(self.model.optimizer.iterations), self.recipe.steps)
+        steps = min(int(self.model.optimizer.iterations), self.plan.steps)
         self.losses[str(steps)] = self.judge()["model"]
         self.path.write_text(json.dumps(self.losses), encoding="utf-8")
 
@@ -91,7 +91,7 @@ def trained(configuration: dict, tokens: dict) -> tuple[keras.Model, Size, list[
     objective, seed = configuration["objective"], configuration["seed"]
     steps = configuration["steps"]
     parts = 10 if configuration["kind"] == "long" else 4
-    recipe = Recipe(steps, steps_a_part=steps // parts, learning_rate=configuration["learning_rate"])
+    plan = Plan(steps, steps_a_part=steps // parts, learning_rate=configuration["learning_rate"])
     width = configuration.get("width", Size.width)
     heads = max(1, width // 32)
     size = Size(width=width, heads=heads, intermediate=4 * width)
@@ -100,10 +100,10 @@ def trained(configuration: dict, tokens: dict) -> tuple[keras.Model, Size, list[
     name = "-".join(str(value) for value in configuration.values())
     folder = runtime.artifacts_folder() / "experiments" / f"{name}-{tokens['train'].fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    model = pretraining.model_of(objective, len(vocabulary), size, seed)
-    batches = pretraining.batches_of(objective, tokens["train"], size, seed)
-    judge = HeldOut(objective, tokens, size, recipe, folder / "held_out.json")
-    rows = pretraining.pretrain(model, batches, recipe, folder, [judge]).to_dict("records")
+    model = pretraining.build_model(objective, len(vocabulary), size, seed)
+    batches = pretraining.make_batches(objective, tokens["train"], size, seed)
+    judge = HeldOut(objective, tokens, size, plan, folder / "held_out.json")
+    rows = pretraining.pretrain(model, batches, plan, folder, [judge]).to_dict("records")
     return model, size, [{**row, "validation_loss": judge.losses[str(row["steps"])]} for row in rows]
 
 
@@ -113,8 +113,10 @@ def pretraining_point(configuration: dict, tokens: dict, corpus_file: Path | Non
     objective, is_long = configuration["objective"], configuration["kind"] == "long"
     result = {"parameters": model.count_params(), "curve": curve}
     for split in ("validation", "test") if is_long else ("validation",):
-        batches = 1000 if is_long else pretraining.JUDGED
-        result[split] = pretraining.held_out_losses(objective, model, tokens["train"], tokens[split], size, batches)
+        batches = 1000 if is_long else language_models.JUDGED
+        result[split] = language_models.measure_held_out_losses(
+            objective, model, tokens["train"], tokens[split], size, batches
+        )
     if is_long and objective != "denoising":
         path = PRETRAINED / f"{objective}.npz"
         pretraining.save_pretrained(model, objective, size, tokens["train"].vocabulary, path)
@@ -135,8 +137,8 @@ def rounded(value):
 
 @functools.cache
 def all_topics(corpus_file: Path, split: str) -> pd.DataFrame:
-    """`corpus.topics`, read once in a process."""
-    return corpus.topics(corpus_file, split)
+    """`corpus.read_topics`, read once in a process."""
+    return corpus.read_topics(corpus_file, split)
 
 
 def topic_texts(corpus_file: Path, labels_a_class: int, seed: int) -> dict:
@@ -159,7 +161,7 @@ def topics_point(configuration: dict, tokens: dict, corpus_file: Path) -> dict:
     labels_a_class, seed = configuration["labels_a_class"], configuration["seed"]
     frames = topic_texts(corpus_file, labels_a_class, seed)
     model, tokenizer = pretraining.load_pretrained(PRETRAINED / "masked.npz")
-    backbone = pretraining.encoder(len(tokens["train"].vocabulary), Size(), seed)
+    backbone = pretraining.build_encoder(len(tokens["train"].vocabulary), Size(), seed)
     if configuration["start"] == "masked":
         for layer in backbone.layers:
             layer.set_weights(model.get_layer(layer.name).get_weights())
@@ -198,12 +200,12 @@ def further_minilm(further_tokens: int, corpus_file: Path) -> tuple[models.Class
         texts = (example["text"] for example in corpus.read_corpus(corpus_file, split))
         corpus.write_tokens(texts, vocabulary, folder / split)
     tokens = {split: corpus.read_tokens(folder / split) for split in ("train", "validation")}
-    model = pretraining.masked_model(classifier.backbone)
-    batches = pretraining.batches_of("masked", tokens["train"])
+    model = pretraining.build_masked_model(classifier.backbone)
+    batches = pretraining.make_batches("masked", tokens["train"])
     steps = further_tokens // (batches.batch_size * batches.sequence_length)
-    recipe = Recipe(steps=steps, steps_a_part=-(-steps // 4), learning_rate=1e-4)
-    judge = HeldOut("masked", tokens, Size(), recipe, folder / "held_out.json")
-    rows = pretraining.pretrain(model, batches, recipe, folder / "checkpoint", [judge]).to_dict("records")
+    plan = Plan(steps=steps, steps_a_part=-(-steps // 4), learning_rate=1e-4)
+    judge = HeldOut("masked", tokens, Size(), plan, folder / "held_out.json")
+    rows = pretraining.pretrain(model, batches, plan, folder / "checkpoint", [judge]).to_dict("records")
     return classifier, [{**row, "validation_loss": judge.losses[str(row["steps"])]} for row in rows]
 
 
@@ -242,9 +244,9 @@ def tuned_minilm_point(configuration: dict, tokens: dict, corpus_file: Path) -> 
 
 
 def describe_inputs(corpus_file: Path) -> dict:
-    """What all points depend on: the corpus, the default sizes and recipes, from which a configuration differs."""
-    defaults = {"size": asdict(Size()), "recipe": asdict(Recipe()), "fine_tuning": finetuning.Recipe().facts()}
-    return {"corpus": corpus.manifest_of(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
+    """What all points depend on: the corpus, the default sizes, plan and recipe, from which a configuration differs."""
+    defaults = {"size": asdict(Size()), "recipe": asdict(Plan()), "fine_tuning": finetuning.Recipe().facts()}
+    return {"corpus": corpus.read_manifest(corpus_file)["sha256"], "backbone": models.MINILM, **defaults}
 
 
 MAKERS = {  # kind of a configuration -> the function that makes its point, from tokens and corpus
@@ -263,7 +265,7 @@ def roots_of(name: str) -> set:
 
 def run(names: Sequence[str] = tuple(EXPERIMENTS)) -> None:
     """Make the points of the named experiments that are not stored yet."""
-    corpus_file, tokens = corpus.prepared()
+    corpus_file, tokens = corpus.prepare()
     inputs = describe_inputs(corpus_file)
     for name in names:
         present = results.circumstances(inputs, roots_of(name), points.PACKAGES)

@@ -7,7 +7,7 @@ processes of their own (`run` does it):
     python -m helpers.scaling split FOLDER NUMBER      the same with each large matrix cut in NUMBER parts (JAX)
     python -m helpers.scaling worker FOLDER            one of the workers that the variable TF_CONFIG names (TensorFlow)
 
-FOLDER is made by `save_training`; each run leaves a file of losses and weights there, which `result` reads.
+FOLDER is made by `save_training`; each run leaves a file of losses and weights there, which `load_result` reads.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 import keras
 import keras_hub
@@ -32,8 +33,8 @@ LENGTH = 32  # tokens a text here: one length, so one compiled program
 
 
 @contextlib.contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute as `policy` says: "float32", "mixed_float16" or "mixed_bfloat16"."""
+def use_precision(policy: str) -> Iterator[None]:
+    """Scope: layers made inside compute as `policy` says: "float32", "mixed_float16" or "mixed_bfloat16"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -42,7 +43,7 @@ def precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def tiny_model(vocabulary_size: int, seed: int = 42) -> keras.Model:
+def build_tiny_model(vocabulary_size: int, seed: int = 42) -> keras.Model:
     """A BERT of 2 layers, 64 wide, with the course's head for two classes, from ids (texts, LENGTH) to logits.
 
     The same seed gives the same weights. It has no dropout, whose random numbers would differ from device to device.
@@ -52,15 +53,15 @@ def tiny_model(vocabulary_size: int, seed: int = 42) -> keras.Model:
     return models.add_head(backbone, None, num_classes=2, dropout=0.0).model
 
 
-def of_one_length(token_ids: Sequence[np.ndarray]) -> np.ndarray:
-    """Ids of some texts, cut or filled up with 0 to LENGTH: int32 (texts, LENGTH)."""
+def cut_or_fill(token_ids: Sequence[np.ndarray]) -> np.ndarray:
+    """Ids of texts of any length, cut or filled up with 0 to LENGTH: int32 (texts, LENGTH)."""
     rows = np.zeros((len(token_ids), LENGTH), dtype="int32")
     for row, ids in zip(rows, token_ids, strict=True):
         row[: len(ids)] = ids[:LENGTH]
     return rows
 
 
-def compiled(function: Callable, by_xla: bool = True) -> Callable:
+def compile_function(function: Callable, by_xla: bool = True) -> Callable:
     """`function` of arrays, compiled by XLA: once for each shape of its arguments.
 
     Without `by_xla` TensorFlow runs it as a graph, operation by operation; JAX has nothing of the kind.
@@ -91,34 +92,44 @@ def write_shards(token_ids: Sequence[np.ndarray], labels: Sequence[int], folder:
     for i, path in enumerate(paths):
         with tf.io.TFRecordWriter(str(path)) as writer:
             for ids, label in zip(token_ids[i::number], labels[i::number], strict=True):
-                values = {"token_ids": ids, "label": [label]}
-                feature = {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in values.items()}
-                writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+                writer.write(_serialise(ids, label))
     return paths
+
+
+def _serialise(ids: np.ndarray, label: int) -> bytes:
+    """A text and its label as TensorFlow's Example."""
+    import tensorflow as tf
+
+    values = {"token_ids": ids, "label": [label]}
+    feature = {k: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for k, v in values.items()}
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def _parse(records):
+    """A batch of serialised Examples -> the model's inputs, int32 (texts, LENGTH), and labels, int64 (texts,)."""
+    import tensorflow as tf
+
+    fields = {"token_ids": tf.io.RaggedFeature(tf.int64), "label": tf.io.FixedLenFeature([], tf.int64)}
+    examples = tf.io.parse_example(records, fields)
+    ids = tf.cast(examples["token_ids"].to_tensor(shape=(None, LENGTH)), tf.int32)
+    return models.inputs_of(ids, tf.cast(ids != 0, tf.int32)), examples["label"]
 
 
 def read_shards(paths: Sequence[Path], batch_size: int, at_once: int = 4, open_file: Callable | None = None):
     """A tf.data.Dataset of (inputs, labels) batches out of TFRecord files, `at_once` files being read side by side.
 
-    Inputs as in `models.inputs_of`, filled up to LENGTH; the last batch may be smaller. `open_file` maps a path to a dataset of
-    records (default: TFRecordDataset). Each file read gets a thread of its own: by default tf.data has one a core, and
+    Inputs as in `models.inputs_of`, filled up to LENGTH; the last batch may be smaller. `open_file` maps a path to a dataset
+    of records (default: TFRecordDataset). Each file read gets a thread of its own: by default tf.data has one a core, and
     most of a read is waiting. Needs TensorFlow.
     """
     import tensorflow as tf
-
-    def parse(records):
-        """A batch of serialised examples -> inputs and labels."""
-        fields = {"token_ids": tf.io.RaggedFeature(tf.int64), "label": tf.io.FixedLenFeature([], tf.int64)}
-        examples = tf.io.parse_example(records, fields)
-        ids = tf.cast(examples["token_ids"].to_tensor(shape=(None, LENGTH)), tf.int32)
-        return models.inputs_of(ids, tf.cast(ids != 0, tf.int32)), examples["label"]
 
     files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     parallel = {"cycle_length": at_once, "num_parallel_calls": at_once if at_once > 1 else None}
     records = files.interleave(open_file or tf.data.TFRecordDataset, **parallel)
     options = tf.data.Options()
     options.threading.private_threadpool_size = at_once
-    return records.batch(batch_size).map(parse).prefetch(tf.data.AUTOTUNE).with_options(options)
+    return records.batch(batch_size).map(_parse).prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 # ---- one training, on one device or several
@@ -151,7 +162,9 @@ def model_and_optimizer(token_ids: np.ndarray, recipe: finetuning.Recipe):
     SGD, whose step is as large as the gradient: AdamW divides by the gradient's size, so a sum over the devices in place of
     their mean would not show in the weights.
     """
-    model = tiny_model(8 * (1 + int(token_ids.max()) // 8), recipe.seed)  # a multiple, so that devices can share it
+    model = build_tiny_model(
+        8 * (1 + int(token_ids.max()) // 8), recipe.seed
+    )  # a multiple, so that devices can share it
     return model, keras.optimizers.SGD(recipe.learning_rate, global_clipnorm=recipe.clip_norm)
 
 
@@ -170,7 +183,7 @@ def emulate(number: int) -> None:
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * number)
 
 
-def data_parallel(number: int):
+def use_data_parallel(number: int):
     """Scope in which each device has a copy of the model and an equal share of each batch; gradients are added up."""
     if keras.backend.backend() == "jax":
         return keras.distribution.DataParallel(devices=[f"cpu:{i}" for i in range(number)]).scope()
@@ -180,7 +193,7 @@ def data_parallel(number: int):
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(number)], cross_device_ops=add_up).scope()
 
 
-def model_parallel(number: int):
+def use_model_parallel(number: int):
     """Scope in which each device holds a part of the large matrices and sees the whole batch (JAX)."""
     devices = [f"cpu:{i}" for i in range(number)]
     layout = keras.distribution.LayoutMap(keras.distribution.DeviceMesh((1, number), ["batch", "model"], devices))
@@ -210,12 +223,15 @@ def train(folder: Path, name: str, scope) -> None:
         model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         options = {"batch_size": recipe.batch_size, "epochs": recipe.epochs, "shuffle": False, "verbose": 0}
         fitted = model.fit(models.inputs_of(token_ids), labels, callbacks=[Report(name)], **options)
-        facts = {"losses": fitted.history["loss"]} | placement(model, recipe.batch_size)
+        facts = {"losses": fitted.history["loss"]} | describe_placement(model, recipe.batch_size)
         finetuning.save_arrays(folder / f"{name}.npz", finetuning.values_of(model.trainable_variables), facts)
 
 
-def placement(model: keras.Model, batch_size: int) -> dict:
-    """On how many devices the weights lie; with JAX also how many texts of a batch, and what shape of each weight, one holds."""
+def describe_placement(model: keras.Model, batch_size: int) -> dict:
+    """Where weights and batches lie: `devices`, the number of those that hold weights.
+
+    With JAX also `layouts`, the shape of the part of each weight that one device holds, and `texts a device` of a batch.
+    """
     weights = {variable.path: variable.value for variable in model.trainable_variables}
     first = next(iter(weights.values()))
     if keras.backend.backend() == "tensorflow":
@@ -272,7 +288,7 @@ def train_worker(folder: Path) -> None:
         finetuning.save_arrays(folder / f"workers-{number}.npz", values, {"losses": losses})
 
 
-def result(folder: Path, name: str) -> tuple[np.ndarray, list[np.ndarray], dict]:
+def load_result(folder: Path, name: str) -> tuple[np.ndarray, list[np.ndarray], dict]:
     """Losses by epoch, trained weights and all facts of a run: "tensorflow-2", "jax-4", "jax-split-2", "workers-2"."""
     weights, facts = finetuning.load_arrays(folder / f"{name}.npz")
     return np.array(facts["losses"]), weights, facts
@@ -286,7 +302,7 @@ def largest_difference(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -
 # ---- processes
 
 
-def cluster(number: int) -> list[dict[str, str]]:
+def describe_cluster(number: int) -> list[dict[str, str]]:
     """The environment variables of `number` workers on this machine's processor: TF_CONFIG with a free port for each."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
@@ -304,31 +320,40 @@ def run(*arguments, environments: Sequence[dict[str, str]] = ({},), limit_s: flo
     Raises RuntimeError with the last lines of the process that failed or was too slow; the others are stopped then.
     """
     command, deadline = [sys.executable, "-m", "helpers.scaling", *map(str, arguments)], time.monotonic() + limit_s
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with _start(command, environments, folder) as processes, (folder / "output").open() as output:
+            codes = _wait(processes, output, deadline)
+        for number, code in enumerate(codes):
+            if code or (code is None and not any(codes)):
+                errors = (folder / f"errors-{number}").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{' '.join(command[1:])}: {'failed' if code else 'too slow'}\n{errors}")
+
+
+@contextlib.contextmanager
+def _start(
+    command: list[str], environments: Sequence[dict[str, str]], folder: Path
+) -> Iterator[list[subprocess.Popen]]:
+    """A process for each environment, which ends with the block at the latest; they write to files in `folder`."""
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        output = stack.enter_context((folder / "output").open("a"))
-        reader = stack.enter_context((folder / "output").open())
-        errors = [stack.enter_context((folder / f"errors-{i}").open("w+")) for i in range(len(environments))]
-        processes = []
-        for environment, file in zip(environments, errors, strict=True):
+        output, processes = stack.enter_context((folder / "output").open("a")), []
+        for number, environment in enumerate(environments):
+            errors = stack.enter_context((folder / f"errors-{number}").open("w"))
             variables = runtime.environment_with(TF_CPP_MIN_LOG_LEVEL="3", **environment)
-            processes.append(
-                subprocess.Popen(command, cwd=runtime.COURSE, env=variables, stdout=output, stderr=file, text=True)
-            )
+            processes.append(subprocess.Popen(command, cwd=runtime.COURSE, env=variables, stdout=output, stderr=errors))
             stack.callback(processes[-1].wait)
             stack.callback(processes[-1].kill)
-        while (codes := [process.poll() for process in processes]) and None in codes:
-            print(reader.read(), end="", flush=True)
-            if any(codes) or time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
-        print(reader.read(), end="", flush=True)
-        for code, file in zip(codes, errors, strict=True):
-            if code or (code is None and not any(codes)):
-                file.seek(0)
-                raise RuntimeError(
-                    f"{' '.join(command[1:])}: {'failed' if code else 'too slow'}\n{file.read()[-2000:]}"
-                )
+        yield processes
+
+
+def _wait(processes: Sequence[subprocess.Popen], output: TextIO, deadline: float) -> list[int | None]:
+    """Show the output until all processes have ended, one has failed, or it is late; exit codes, None if it still runs."""
+    while True:
+        codes = [process.poll() for process in processes]
+        print(output.read(), end="", flush=True)
+        if None not in codes or any(codes) or time.monotonic() > deadline:
+            return codes
+        time.sleep(0.1)
 
 
 def main() -> None:
@@ -348,7 +373,7 @@ def main() -> None:
     for number in options.numbers:
         split = options.kind == "split"
         name = f"{keras.backend.backend()}-{'split-' * split}{number}"
-        train(options.folder, name, model_parallel(number) if split else data_parallel(number))
+        train(options.folder, name, use_model_parallel(number) if split else use_data_parallel(number))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
-"""Harvest, vocabulary, token files, and the task with labels."""
+"""Harvest, token files, and the task with labels."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 from collections import Counter
+from itertools import chain
+from pathlib import Path
 
 import keras
-import keras_hub
 import numpy as np
 import pytest
+from tiny_language import VOCABULARY, WORDS, make_texts
 
-from helpers import corpus
+from helpers import corpus, data, docstrings, models, wordpiece
 from helpers.corpus import CorpusError
-
-WORDS = ["the", "a", "film", "room", "was", "is", "very", "not", "good", "bad", "dull", "fine"]
 
 # ---- the corpus
 
@@ -107,8 +108,10 @@ def test_near_copies_share_an_end(tmp_path):
     words = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     text = " ".join(words)
     near = [" ".join([*words[:20], "then", "other"]), " ".join(["other", *words[5:]]), text.upper() + "!"]
-    assert all(corpus.ends(text) & corpus.ends(other) for other in near)
-    assert not corpus.ends(text) & corpus.ends(" ".join(["other", *words[1:-1], "other"]))
+    assert all(corpus.hash_ends(text) & corpus.hash_ends(other) for other in near)
+    assert not corpus.hash_ends(text) & corpus.hash_ends(" ".join(["other", *words[1:-1], "other"]))
+    assert corpus.hash_ends(text) & corpus.hash_ends(" ".join([*words[:12], *"other"]))
+    assert not corpus.hash_ends(text) & corpus.hash_ends(" ".join([*words[:11], *"other"]))
     (tmp_path / "tree" / "some").mkdir(parents=True)
     for number, other in enumerate([text, *near]):
         (tmp_path / "tree" / "some" / f"m{number}.py").write_text(f'"""{other}"""', encoding="utf-8")
@@ -116,7 +119,7 @@ def test_near_copies_share_an_end(tmp_path):
 
 
 def test_manifest_counts_and_the_same_packages_give_the_same_hash(packages, harvested, tmp_path):
-    manifest = corpus.manifest_of(harvested)
+    manifest = corpus.read_manifest(harvested)
     assert manifest == corpus.harvest(packages, tmp_path / "again.jsonl")
     counts = manifest["manifest"]
     assert counts["texts"] == 361 and counts["unreadable"] == 1
@@ -152,94 +155,116 @@ def test_an_empty_folder_is_an_error_and_leaves_no_file(tmp_path):
     assert os.listdir(tmp_path) == ["tree"]
 
 
-@pytest.mark.parametrize(
-    ("docstring", "expected"),
-    [
-        (
-            "Use ``x`` or **y**, see `the guide <https://a.b/c>`_ and [this](http://d.e).",
-            "Use x or y, see the guide and this.",
-        ),
-        ("First.\n\n:param x: hidden\n    hidden too\n:returns: hidden\nLast.", "First. Last."),
-        ("First.\n\n.. code-block:: python\n\n    hidden()\n\nLast::\n\n    hidden()\n", "First. Last:"),
-        ("First.\n\n```python\nhidden()\n```\nLast.", "First. Last."),
-        ("First.\n\n===== =====\na     b\n===== =====\n| hidden | hidden |\n", "First. a b"),
-        ("First.\n\nReturns\n-------\nhidden\n\nNotes\n-----\nLast.", "First. Last."),
-        ("A title\n=======\n\nExamples:\n\n  hidden\n\n  hidden\nLast 2 * 3.", "Last 2 * 3."),
-    ],
-)
-def test_prose(docstring, expected):
-    assert corpus.prose(docstring) == expected
+def test_a_file_goes_where_its_path_says():
+    """The stored results are of these splits: a change here makes them stale."""
+    names = [("python", "json/decoder.py"), ("numpy", "numpy/linalg/_linalg.py"), ("keras", "keras/src/losses/loss.py")]
+    assert [corpus.choose_split(*name) for name in names] == ["train", "train", "train"]
+    counts = Counter(corpus.choose_split("some", f"module{number}.py") for number in range(20_000))
+    assert abs(counts["validation"] - 1000) < 160 and abs(counts["test"] - 1000) < 160  # five standard deviations
 
 
-def test_what_is_no_prose_is_dropped():
-    assert corpus.is_prose("This sentence (of ten words) isn't code, so it stays.")
-    assert not corpus.is_prose("Too short to be kept here.")
-    assert not corpus.is_prose("x = f(a_b, 3) -> y[i] + 2 if z else the rest of it")
+def test_the_sources_are_those_of_the_lock_that_are_installed_and_python_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "LOCK", tmp_path / "lock")
+    (tmp_path / "lock").write_text("numpy==0.1 \\\n    --hash=a\nKeras==3 \\\nabsent-from-here==1 \\\n")
+    sources = corpus.list_course_sources()
+    assert [source.package for source in sources] == ["python", "Keras", "numpy"]
+    python, keras_source, _ = sources
+    assert keras_source.version == keras.__version__ and "keras/src/models/model.py" in keras_source.files
+    assert "json/decoder.py" in python.files and not any("site-packages" in file for file in python.files)
+    assert all(list(source.files) == sorted(set(source.files)) for source in sources)
+    assert all((source.root / file).is_file() for source in sources for file in source.files[:1])
 
 
-def test_course_sources_are_those_of_the_lock_and_python_itself():
-    sources = {source.package: source for source in corpus.course_sources()}
-    assert {"python", "keras", "numpy"} <= set(sources)
-    assert "json/decoder.py" in sources["python"].files and sources["keras"].version == keras.__version__
-    assert not any("site-packages" in file for file in sources["python"].files)
-    assert all((source.root / file).is_file() for source in sources.values() for file in source.files[:1])
+def test_without_a_lock_the_sources_are_all_that_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "LOCK", tmp_path / "none")
+    some = [importlib.metadata.distribution(name) for name in ("pytest", "numpy")]
+    monkeypatch.setattr(corpus.importlib.metadata, "distributions", lambda: some)
+    assert [source.package for source in corpus.list_course_sources()] == ["python", "numpy", "pytest"]
 
 
-# ---- WordPiece
+# ---- token files
 
 
-def test_merging_by_hand():
-    words = corpus.spelled(["hug"] * 10 + ["pug"] * 5 + ["hugs"] * 5)
-    assert words == {("h", "##u", "##g"): 10, ("p", "##u", "##g"): 5, ("h", "##u", "##g", "##s"): 5}
-    assert corpus.most_frequent_pair(words) == ("##u", "##g")
-    words = corpus.merge_step(words)
-    assert words == {("h", "##ug"): 10, ("p", "##ug"): 5, ("h", "##ug", "##s"): 5}
-    words = corpus.merge_step(words)
-    assert words == {("hug",): 10, ("p", "##ug"): 5, ("hug", "##s"): 5}
-    assert corpus.most_frequent_pair(words) == ("hug", "##s")  # of equals the first
-    assert corpus.most_frequent_pair({("b", "##a"): 1, ("a", "##b"): 1}) == ("a", "##b")
-    assert corpus.merge_step({("a",): 3}) == {("a",): 3}
+def test_token_files_hold_the_ids_of_each_text_and_where_it_begins(tmp_path):
+    corpus.write_tokens(iter(["the FILM", "unheard, good"]), VOCABULARY, tmp_path / "tokens")
+    tokens = corpus.read_tokens(tmp_path / "tokens")
+    assert tokens.ids.tolist() == [5, 7, 3, 1, 1, 13, 3] and tokens.starts.tolist() == [0, 3, 7]
+    assert isinstance(tokens.ids, np.memmap) and tokens.vocabulary == tuple(VOCABULARY)
+    assert tokens.special_ids == [0, 1, 2, 3, 4]
 
 
-def make_texts(number=60, seed=0):
-    random = np.random.default_rng(seed)
-    return [" ".join(random.choice(WORDS, size=random.integers(3, 21))) for _ in range(number)]
+def test_token_files_do_not_depend_on_how_many_texts_are_tokenised_at_once(tmp_path):
+    texts = [WORDS[i % 12] for i in range(2001)]
+    corpus.write_tokens(texts, VOCABULARY, tmp_path / "tokens")
+    tokens = corpus.read_tokens(tmp_path / "tokens")
+    assert tokens.ids[::2].tolist() == [5 + i % 12 for i in range(2001)] and set(tokens.ids[1::2]) == {3}
+    assert tokens.starts.tolist() == list(range(0, 4003, 2))
 
 
-def test_a_learnt_vocabulary_fits_berts_tokenizer():
-    texts = make_texts()
-    vocabulary = corpus.learn_vocabulary(iter(texts), 80)
-    assert vocabulary[:5] == list(corpus.SPECIAL) and vocabulary[5:] == sorted(set(vocabulary[5:]))
-    assert set(WORDS) <= set(vocabulary) and len(vocabulary) <= 80
-    assert vocabulary == corpus.learn_vocabulary(iter(texts), 80)
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
-    fit = corpus.vocabulary_fit(tokenizer, ["The FILM wàs good", "dull 漢"])
-    assert fit == {"pieces": len(vocabulary), "tokens_a_word": 1.0, "unknown_share": 1 / 6}
-    assert len(corpus.learn_vocabulary(iter(texts), 50)) == 50
+def test_a_fingerprint_is_of_ids_and_vocabulary(tmp_path):
+    def fingerprint(texts, vocabulary=VOCABULARY):
+        corpus.write_tokens(texts, vocabulary, tmp_path / "tokens")
+        return corpus.read_tokens(tmp_path / "tokens").fingerprint
+
+    first = fingerprint(["the film", "good"])
+    assert first == fingerprint(["The  FILM", "good"])
+    assert first != fingerprint(["the film", "bad"]) and first != fingerprint(["the film", "good", "good"])
+    assert first != fingerprint(["the film", "good"], [*VOCABULARY[:-1], "other"])
+
+
+def test_tokens_of_no_text_or_cut_short_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="no text"):
-        corpus.learn_vocabulary(iter([]), 80)
-
-
-def test_ties_are_broken_alike_each_time():
-    """Words that all occur once: each join is a tie."""
-    random = np.random.default_rng(0)
-    texts = ["".join(random.choice(list("abcdefghijklmnop"), size=8)) for _ in range(300)]
-    found = {tuple(corpus.learn_vocabulary(iter(random.permutation(texts).tolist()), 120)) for _ in range(6)}
-    assert len(found) == 1 and len(next(iter(found))) == 120
+        corpus.write_tokens(iter([]), VOCABULARY, tmp_path / "empty")
+    assert not list(tmp_path.iterdir())
+    corpus.write_tokens(make_texts(5), VOCABULARY, tmp_path / "short")
+    file = tmp_path / "short" / "ids.int32"
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(CorpusError, match="cut short"):
+        corpus.read_tokens(tmp_path / "short")
 
 
 # ---- the artifact
 
 
-def test_prepared_is_made_once_and_its_splits_share_a_vocabulary(packages, artifacts, monkeypatch, capsys):
-    monkeypatch.setattr(corpus, "course_sources", lambda: corpus.folder_sources(packages))
-    monkeypatch.setattr(corpus, "split_of", lambda package, module: corpus.SPLITS[len(module) % 3])
-    corpus_file, tokens = corpus.prepared()
-    assert list(tokens) == list(corpus.SPLITS) and len({some.vocabulary for some in tokens.values()}) == 1
+@pytest.fixture
+def three_parts(packages, monkeypatch):
+    """The packages as the only sources; a third of the files in each split, each with words of its own."""
+
+    def choose_split(package, module):
+        digits = "".join(filter(str.isdigit, module))
+        return corpus.SPLITS[int(digits or 0) % 3]
+
+    words = {"train": "quick", "validation": "jumpy", "test": "blowzy"}
+    for file in packages.glob("*/module*.py"):
+        word = words[choose_split("", file.name)]
+        file.write_text(f'"""{file.stem} of {file.parent.name} says {f"{word} " * 9}."""', encoding="utf-8")
+    monkeypatch.setattr(corpus, "list_course_sources", lambda: corpus.list_folder_sources(packages))
+    monkeypatch.setattr(corpus, "choose_split", choose_split)
+
+
+def test_the_artifact_is_made_once_and_its_vocabulary_is_learnt_from_the_training_texts_alone(
+    three_parts, artifacts, capsys
+):
+    path, tokens = corpus.prepare()
+    texts = {split: [row["text"] for row in corpus.read_corpus(path, split)] for split in corpus.SPLITS}
+    vocabularies = {split: tuple(wordpiece.learn_vocabulary(texts[split])) for split in corpus.SPLITS}
+    assert "quick" in vocabularies["train"] and "blowzy" in vocabularies["test"]
+    assert list(tokens) == list(corpus.SPLITS)
+    tokenizer = models.make_reference_tokenizer(vocabularies["train"])
     for split, some in tokens.items():
-        texts = [row["text"] for row in corpus.read_corpus(corpus_file, split)]
-        assert len(some.starts) == len(texts) + 1
-    assert corpus.prepared()[0] == corpus_file and "docstrings: found in" in capsys.readouterr().out
+        assert some.vocabulary == vocabularies["train"]
+        ids = [[*encoding.ids, 3] for encoding in tokenizer.encode_batch(texts[split])]
+        assert some.ids.tolist() == list(chain(*ids))
+    assert corpus.prepare()[0] == path and "docstrings: found in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", [corpus, data, docstrings, models, wordpiece], ids=lambda module: module.__name__)
+def test_other_code_makes_another_artifact(module, three_parts, artifacts, tmp_path, monkeypatch):
+    before = corpus.prepare()[0]
+    changed = tmp_path / "changed.py"
+    changed.write_text(Path(module.__file__).read_text(encoding="utf-8") + "# changed", encoding="utf-8")
+    monkeypatch.setattr(module, "__file__", str(changed))
+    assert corpus.prepare()[0] != before
 
 
 # ---- topics
@@ -247,7 +272,7 @@ def test_prepared_is_made_once_and_its_splits_share_a_vocabulary(packages, artif
 
 def test_topics_hide_the_names_and_keep_the_split(tmp_path):
     text = "NumPy and sklearn.linear arrays (np.array) in a keras model are numpydoc, mynumpy in thing-like things and Thing."
-    hidden = corpus.without_names(text, "thing/core.py")
+    hidden = corpus.hide_names(text, "thing/core.py")
     assert hidden == (
         "this package and this package.linear arrays (this package.array) in a this package model are numpydoc, mynumpy "
         "in thing-like things and this package."
@@ -258,7 +283,7 @@ def test_topics_hide_the_names_and_keep_the_split(tmp_path):
     counts = Counter({"train texts": 3})
     manifest = {"manifest": counts, "versions": {}, "sha256": hashlib.sha256(body).hexdigest()}
     (tmp_path / "corpus.jsonl").write_bytes(body + json.dumps(manifest).encode() + b"\n")
-    frame = corpus.topics(tmp_path / "corpus.jsonl", "train")
+    frame = corpus.read_topics(tmp_path / "corpus.jsonl", "train")
     names = list(corpus.FIELDS)
     assert frame["label"].tolist() == [names.index("numerics"), names.index("standard library")]
     assert frame["text"].tolist() == ["Text 0 of json", "Text 1 of this package"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import evaluation, figures, pretraining
+from helpers import evaluation, figures, language_models
 
 TABLE = pd.DataFrame({"accuracy": [0.8, 0.9], "low": [0.75, 0.85], "high": [0.85, 0.95]}, index=["words", "BERT"])
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]})
@@ -17,7 +17,7 @@ BY_LABELS = pd.DataFrame(
     {"labels": [50, 50, 800], "accuracy": [0.5, 0.7, 0.9], "frozen": [0.6, 0.6, 0.7], "bag of words": [0.4, 0.6, 0.75]}
 )
 CURVE = pd.DataFrame({"steps": [10, 20], "validation_loss": [6.0, 5.0]})
-LAW = pretraining.PowerLaw(6.0, 0.1, np.zeros((2, 2)), 3, 0.01)
+LAW = language_models.PowerLaw(6.0, 0.1, np.zeros((2, 2)), 3, 0.01)
 SIZES = pd.DataFrame({"parameters": [1e5, 1e6], "loss": [2.0, 1.6]})
 FIGURES = {
     "lengths": lambda: figures.lengths(np.array([3, 40, 130]), 128),

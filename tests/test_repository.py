@@ -32,8 +32,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 HELPERS = ["runtime", "figures", "cleaning", "own_file", "words", "data", "evaluation", "architecture", "models"]
-HELPERS += ["optimizers", "finetuning", "few_labels", "corpus", "pretraining", "explanation", "export"]
-HELPERS += ["compression", "serving", "monitoring", "scaling"]
+HELPERS += ["optimizers", "finetuning", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
+HELPERS += ["language_models", "explanation", "export", "compression", "serving", "monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:

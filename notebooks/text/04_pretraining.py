@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 · Pre-training: learning from text that nobody labelled
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/04_pretraining.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/04_pretraining.ipynb)
 #
 # You will make a corpus of 1.5 million words from what is installed on this machine, learn a vocabulary from it, and pre-train
 # (预训练) one small encoder in three ways. Then you ask the question that is too seldom asked: did it help?
@@ -17,12 +17,27 @@
 # **You need first:** lessons 00 and 01; lesson 02 helps. **Time:** about 40 minutes to read, five minutes to run on two CPU cores.
 
 # %%
-import os, runpy, subprocess  # outside Colab this cell does nothing more
-if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
-    url, tag = "https://github.com/OWNER/REPOSITORY", "v0.2.0"
-    if not os.path.isdir("course"):
-        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
-    runpy.run_path("course/colab/setup.py")
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
 
 # %% tags=["parameters"]
 seed = 42
@@ -37,7 +52,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from helpers import corpus, figures, models, pretraining, runtime
+from helpers import corpus, docstrings, figures, language_models, models
+from helpers import pretraining, runtime, wordpiece
 
 course = runtime.start(seed, profile)
 
@@ -67,10 +83,12 @@ def load(path):
 def _guess(column):
     """Private helpers are left out, whatever they say about themselves."""
 '''
-found = list(corpus.docstrings(code))
+found = list(docstrings.find_docstrings(code))
 print(found[0])
-print("kept:", corpus.prose(found[0]))
-course.claim("one public docstring, without markup and parameters", len(found) == 1 and corpus.prose(found[0]).endswith("the dtypes of its columns."))
+print("kept:", docstrings.extract_prose(found[0]))
+plain = docstrings.extract_prose(found[0]).endswith("the dtypes of its columns.")
+plain = plain and len(found) == 1
+course.claim("one public docstring, without markup and parameters", plain)
 
 # %% [markdown]
 # Packages copy from each other, so a text goes if its first or its last twelve words were seen before. Whole files go to one
@@ -79,8 +97,8 @@ course.claim("one public docstring, without markup and parameters", len(found) =
 # The corpus file is written line by line. Memory holds only a hash of each text, so it hardly grows. It takes about a minute.
 
 # %% tags=["nbval-ignore-output"]
-corpus_file, tokens = corpus.prepared(remake=True)
-facts = corpus.manifest_of(corpus_file)["manifest"]
+corpus_file, tokens = corpus.prepare(remake=True)
+facts = corpus.read_manifest(corpus_file)["manifest"]
 print({name: f"{number:,}" for name, number in facts.items()})
 for example in [next(corpus.read_corpus(corpus_file, split)) for split in corpus.SPLITS]:
     print(f"{example['split']:10} {example['package']}: {example['text'][:90]}")
@@ -119,10 +137,10 @@ course.claim("a corpus cut short is refused", refused)
 
 # %%
 words = "low low low lower lower newer newer newer newest newest widest wide wide new new old older oldest cold colder".split()
-pieces = corpus.spelled(words)
+pieces = wordpiece.split_into_letters(words)
 for number in range(1, 7):
-    pair = corpus.most_frequent_pair(pieces)
-    pieces = corpus.merge_step(pieces)
+    pair = wordpiece.find_most_frequent_pair(pieces)
+    pieces = wordpiece.merge_most_frequent_pair(pieces)
     print(number, " + ".join(pair))
 print("  ".join(" ".join(spelling) for spelling in pieces))
 
@@ -135,7 +153,7 @@ unseen = [example["text"] for example, _ in zip(corpus.read_corpus(corpus_file, 
 vocabulary = tokens["train"].vocabulary
 own = models.keras_hub.models.BertTokenizer(list(vocabulary), lowercase=True, strip_accents=True)
 tokenizers = {"own": own, "BERT's": models.load_tokenizer()}
-fits = {name: corpus.vocabulary_fit(each, unseen) for name, each in tokenizers.items()}
+fits = {name: wordpiece.measure_fit(one, unseen) for name, one in tokenizers.items()}
 print(pd.DataFrame(fits).T.round(4).to_string())
 print([own.id_to_token(int(i)) for i in own("a callable that normalizes the dataframe")])
 
@@ -158,13 +176,14 @@ def spelt(ids):
     return " ".join(vocabulary[i] for i in ids)
 
 
-batch = pretraining.batches_of("masked", tokens["train"], seed=seed)
+batch = pretraining.make_batches("masked", tokens["train"], seed=seed)
 inputs, targets, weights = batch[0]
 answers = targets[0][weights[0] > 0]
 print("masked   ", spelt(inputs["token_ids"][0][:30]), "\n  answers:", spelt(answers))
-inputs, targets, _ = pretraining.batches_of("causal", tokens["train"], seed=seed)[0]
+inputs, targets, _ = pretraining.make_batches("causal", tokens["train"], seed=seed)[0]
 print("causal   ", spelt(inputs["token_ids"][0][:12]), "\n  answers:", spelt(targets[0][:12]))
-inputs, targets, _ = pretraining.batches_of("denoising", tokens["train"], seed=seed)[0]
+batch_of_texts = pretraining.make_batches("denoising", tokens["train"], seed=seed)
+inputs, targets, _ = batch_of_texts[0]
 print("denoising", spelt(inputs["token_ids"][0][:20]), "\n  answers:", spelt(targets[0][:20]))
 
 # %% [markdown]
@@ -180,7 +199,7 @@ special = tokens["train"].special_ids
 counts = np.zeros(5, dtype=int)
 random = np.random.default_rng(seed)
 for step in range(50):
-    ids, mask = batch.framed(np.arange(32 * step, 32 * (step + 1)))
+    ids, mask = batch.frame(np.arange(32 * step, 32 * (step + 1)))
     changed, kept, chosen = pretraining.mask_tokens(ids, mask, len(vocabulary), special[-1], special, random)
     may_hide, hidden = ~np.isin(ids, special), (changed == special[-1]) & (chosen > 0)
     stays = (changed == ids) & (chosen > 0)
@@ -202,21 +221,23 @@ course.claim("special tokens are never chosen", wrong == 0)
 
 # %% tags=["nbval-ignore-output"]
 size = pretraining.Size()
-causal = pretraining.causal_model(len(vocabulary), size, seed)
-masked = pretraining.masked_model(pretraining.encoder(len(vocabulary), size, seed))
+causal = pretraining.build_causal_model(len(vocabulary), size, seed)
+encoder = pretraining.build_encoder(len(vocabulary), size, seed)
+masked = pretraining.build_masked_model(encoder)
 print(f"causal {causal.count_params():,} and masked {masked.count_params():,} parameters")
 
 # %%
-ids, mask = batch.framed(np.arange(1))
+ids, mask = batch.frame(np.arange(1))
 other = ids.copy()
 other[0, 40:] = other[0, 40:][::-1]  # another future from token 40 on
 every = {"mask_positions": np.arange(64, dtype="int32")[None]}
-pairs = {}
-for name, model, more in (("causal", causal, {}), ("masked", masked, every)):
-    both = [{**models.inputs_of(some, mask), **more} for some in (ids, other)]
-    taken = [{key: inputs[key] for key in model.input} for inputs in both]
-    pairs[name] = [np.asarray(model(inputs)) for inputs in taken]
-difference = {name: np.abs(a - b).max(axis=-1)[0] for name, (a, b) in pairs.items()}
+difference = {}
+for name, model in (("causal", causal), ("masked", masked)):
+    logits = []
+    for some in (ids, other):
+        inputs = models.inputs_of(some, mask) | every
+        logits.append(np.asarray(model({key: inputs[key] for key in model.input})))
+    difference[name] = np.abs(logits[0] - logits[1]).max(axis=-1)[0]
 
 # %%
 course.claim("causal: no answer before token 40 changes", difference["causal"][:40].max() < 1e-6)
@@ -237,7 +258,10 @@ course.claim("masked: earlier ones change, too: it sees both sides", difference[
 
 # %% tags=["nbval-ignore-output"]
 train, validation = tokens["train"], tokens["validation"]
-baselines = {name: pretraining.held_out_losses(name, None, train, validation) for name in pretraining.LIVE}
+baselines = {
+    name: language_models.measure_held_out_losses(name, None, train, validation)
+    for name in pretraining.LIVE
+}
 table = pd.DataFrame(baselines).T
 print("loss, nats a target\n", table.round(2).to_string(), sep="")
 print("perplexity\n", np.exp(table).round(0).to_string(), sep="")
@@ -255,10 +279,13 @@ course.claim("two neighbours more than one", baselines["masked"]["neighbours"] <
 # %% tags=["nbval-ignore-output"]
 def minute(objective, model, steps):
     """Train on batches of an objective; the loss on held-out text beside those that count."""
-    recipe = replace(pretraining.LIVE[objective], steps=steps, steps_a_part=max(1, steps // 4))
-    history = pretraining.pretrain(model, pretraining.batches_of(objective, train, size, seed), recipe)
+    parts = {"steps": steps, "steps_a_part": max(1, steps // 4)}
+    plan = replace(pretraining.LIVE[objective], **parts)
+    batches = pretraining.make_batches(objective, train, size, seed)
+    history = pretraining.pretrain(model, batches, plan)
     print(history.round(2).to_string(index=False))
-    return history, pretraining.held_out_losses(objective, model, train, validation)
+    measure = language_models.measure_held_out_losses
+    return history, measure(objective, model, train, validation)
 
 
 history, live = {}, {}
@@ -270,7 +297,8 @@ history["masked"], live["masked"] = minute("masked", masked, masked_steps)
 print({name: round(loss, 2) for name, loss in live["masked"].items()})
 
 # %% tags=["nbval-ignore-output"]
-denoiser = pretraining.autoencoder(pretraining.encoder(len(vocabulary), size, seed), 63, size)
+encoder = pretraining.build_encoder(len(vocabulary), size, seed)
+denoiser = pretraining.build_autoencoder(encoder, 63, size)
 history["denoising"], live["denoising"] = minute("denoising", denoiser, denoising_steps)
 print({name: round(loss, 2) for name, loss in live["denoising"].items()})
 
@@ -290,8 +318,9 @@ course.claim("masked: worse than counting both neighbours", live["masked"]["mode
 # *kept*, and can be copied. To judge it, hide each chosen token (`judge=True` does):
 
 # %%
-copied = pretraining.batches_of("masked", validation, size, seed=0)
-easy = pretraining.target_losses(pretraining.model_score(masked), copied, pretraining.JUDGED).mean()
+copied = pretraining.make_batches("masked", validation, size, seed=0)
+score, steps = language_models.make_score(masked), language_models.JUDGED
+easy = language_models.measure_losses(score, copied, steps).mean()
 print("the kept ones make the loss look smaller by over a tenth of a nat:", bool(live["masked"]["model"] - easy > 0.1))
 course.claim("with kept tokens the held-out loss looks better", easy < live["masked"]["model"] - 0.1)
 
@@ -329,15 +358,19 @@ class PowerCut(keras.callbacks.Callback):
 
 
 # %% tags=["nbval-ignore-output"]
-tiny, recipe = (pretraining.Size(layers=1, heads=2, width=16, intermediate=32), pretraining.Recipe(steps=8, steps_a_part=4))
-through, stopped, resumed = (pretraining.model_of("masked", len(vocabulary), tiny, seed) for _ in range(3))
-pretraining.pretrain(through, pretraining.batches_of("masked", train, tiny, seed), recipe)
+tiny = pretraining.Size(layers=1, heads=2, width=16, intermediate=32)
+plan = pretraining.Plan(steps=8, steps_a_part=4)
+batches = pretraining.make_batches("masked", train, tiny, seed)
+through, stopped, resumed = (
+    pretraining.build_model("masked", len(vocabulary), tiny, seed) for _ in range(3)
+)
+pretraining.pretrain(through, batches, plan)
 with tempfile.TemporaryDirectory() as folder:
     try:
-        pretraining.pretrain(stopped, pretraining.batches_of("masked", train, tiny, seed), recipe, Path(folder), [PowerCut()])
+        pretraining.pretrain(stopped, batches, plan, Path(folder), [PowerCut()])
     except KeyboardInterrupt:
         print("\nstopped in the second part")
-    pretraining.pretrain(resumed, pretraining.batches_of("masked", train, tiny, seed), recipe, Path(folder))
+    pretraining.pretrain(resumed, batches, plan, Path(folder))
 
 # %%
 pairs = zip(through.get_weights(), resumed.get_weights(), strict=True)
@@ -382,14 +415,16 @@ kept = runtime.COURSE / "data" / "pretrained"
 masked_long, tokenizer = pretraining.load_pretrained(kept / "masked.npz")
 blanks = ["Return the number of [MASK] in the list.", "If the file does not [MASK], an error is raised.", "Compute the [MASK] of two arrays."]
 for text in blanks:
-    filled = pretraining.fill_blanks(masked_long, tokenizer, text)[0]
+    filled = language_models.fill_blanks(masked_long, tokenizer, text)[0]
     print(text, [f"{piece} {100 * chance:.0f} %" for piece, chance in filled])
 causal_long, _ = pretraining.load_pretrained(kept / "causal.npz")
 for number in range(3):
-    print("...", pretraining.continue_text(causal_long, tokenizer, "return the", temperature=0.7, seed=number))
+    options = {"temperature": 0.7, "seed": number}
+    beginning = causal_long, tokenizer, "return the"
+    print("...", language_models.continue_text(*beginning, **options))
 
 # %%
-exist = dict(pretraining.fill_blanks(masked_long, tokenizer, blanks[1])[0])
+exist = dict(language_models.fill_blanks(masked_long, tokenizer, blanks[1])[0])
 course.claim("a file may not exist: that blank is filled", "exist" in exist)
 
 # %% [markdown]
@@ -400,7 +435,7 @@ course.claim("a file may not exist: that blank is filled", "exist" in exist)
 # weights. Three seeds each, two rates each, of which validation chooses; judged on test texts of other files. Two of them:
 
 # %% tags=["nbval-ignore-output"]
-shown = corpus.topics(corpus_file, "test").sample(2, random_state=seed)
+shown = corpus.read_topics(corpus_file, "test").sample(2, random_state=seed)
 for row in shown.itertuples():
     print(f"{list(corpus.FIELDS)[row.label]}: {row.text[:150]}")
 
@@ -513,7 +548,7 @@ if course.device.kind == "CPU":
 # %% tags=["nbval-ignore-output"]
 sizes = runtime.experiment("pretraining_sizes")
 sizes["loss"] = [row["model"] for row in sizes["validation"]]
-law = pretraining.fit_power_law(sizes["parameters"], sizes["loss"])
+law = language_models.fit_power_law(sizes["parameters"], sizes["loss"])
 figures.show(
     figures.power_law(sizes, law, np.geomspace(sizes["parameters"].min(), 1.2e8, 50)),
     "Five dots on a straight falling line, both axes logarithmic, from 0.13 to 3.6 million parameters; the line and its band go on to 120 million.",
@@ -548,7 +583,7 @@ course.claim("with short waves both seeds are lower than with long ones", reach[
 # %% [markdown]
 # ## Exercises
 #
-# 1. By hand: merge the most frequent pair of five words, three times. Check with `corpus.merge_step`.
+# 1. By hand: merge the most frequent pair of five words, three times. Check with `wordpiece.merge_most_frequent_pair`.
 # 2. How many tokens of a row of 64 will be `[MASK]` on average, and how many are chosen but look untouched? Check by drawing.
 # 3. Write a baseline that beats the unigram on the causal task without any neighbour: it says what was already in this row (a *cache*).
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 14 · Scaling up: the same training, faster, larger, on several devices
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/14_scaling_up.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/14_scaling_up.ipynb)
 #
 # You will train one small BERT in half precision, compiled, in accumulated batches, on four devices and in two processes, and
 # check each time that it learns the same. Then you will work out what a million texts cost on three accelerators.
@@ -17,12 +17,27 @@
 # **You need first:** lessons 01, 03 and 05. **Time:** about 40 minutes to read, three minutes to run on two CPU cores.
 
 # %%
-import os, runpy, subprocess  # outside Colab this cell does nothing more
-if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
-    url, tag = "https://github.com/OWNER/REPOSITORY", "v0.2.0"
-    if not os.path.isdir("course"):
-        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
-    runpy.run_path("course/colab/setup.py")
+# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
+        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
+        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
+    else:  # the TPU runtime has JAX and no TensorFlow
+        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
+        os.environ["KERAS_BACKEND"] = "jax"
+    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
+    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
+    sys.path.insert(0, folder)
 
 # %% tags=["parameters"]
 seed = 42
@@ -40,7 +55,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import architecture, data, figures, finetuning, models, runtime, scaling
+from helpers import architecture, data, figures, finetuning, models
+from helpers import runtime, scaling
 
 course = runtime.start(seed, dtype_policy="float32")  # on every device: here 16 bits are asked for where they are shown
 rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute matrix products with fewer digits
@@ -55,11 +71,10 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute
 # %% tags=["nbval-ignore-output"]
 splits, _ = data.prepare_splits()
 reviews = splits["train"][:training_reviews]
-tokenizer, texts = models.load_tokenizer(), reviews["text"].tolist()
-token_ids = models.token_ids(tokenizer, texts, scaling.LENGTH)
+token_ids = models.token_ids(models.load_tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
 
 # %%
-ids, labels = scaling.of_one_length(token_ids), reviews["label"].to_numpy("int32")
+ids, labels = scaling.cut_or_fill(token_ids), reviews["label"].to_numpy("int32")
 inputs = models.inputs_of(ids)
 pieces = int(ids.max()) + 1
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -82,7 +97,7 @@ for kind in ("float32", "float16", "bfloat16"):
 # 16 bits.
 
 # %%
-with scaling.precision("mixed_bfloat16"):
+with scaling.use_precision("mixed_bfloat16"):
     layer = keras.layers.Dense(4)
 answer = layer(np.ones((2, 3), "float32"))
 print("weights", layer.kernel.dtype, "- computed in", layer.compute_dtype)
@@ -105,8 +120,8 @@ course.claim("scaled by 2 to the 15th, it comes back to within 1 %", abs(kept / 
 # nothing. And the logits should be float32 (our head asks for that), since the loss takes exponentials of them.
 
 # %%
-with scaling.precision("mixed_float16"):
-    half = scaling.tiny_model(pieces, seed)
+with scaling.use_precision("mixed_float16"):
+    half = scaling.build_tiny_model(pieces, seed)
 half.compile("adamw", loss)
 course.claim("the optimizer scales the loss", isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer))
 course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32")
@@ -118,8 +133,8 @@ course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32
 losses_by_policy = {}
 policies = ["float32", "mixed_bfloat16", "mixed_float16"]
 for policy in policies if (course.backend, course.device.kind) != ("jax", "CPU") else policies[:2]:
-    with scaling.precision(policy):
-        model = scaling.tiny_model(pieces, seed)
+    with scaling.use_precision(policy):
+        model = scaling.build_tiny_model(pieces, seed)
     model.compile(keras.optimizers.AdamW(1e-3), loss)
     started = time.monotonic()
     fitted = model.fit(inputs, labels, batch_size=global_batch, epochs=3, shuffle=False, verbose=0)
@@ -142,7 +157,7 @@ course.claim("and all end within 0.003 of each other", np.ptp(table.iloc[-1]) < 
 # runs only then, so it can count.
 
 # %%
-model = scaling.tiny_model(pieces, seed)
+model = scaling.build_tiny_model(pieces, seed)
 compiled_for = []
 
 
@@ -151,7 +166,8 @@ def logits(batch):
     return model(batch, training=False)
 
 
-fast = scaling.compiled(logits)  # tf.function(..., jit_compile=True), with JAX jax.jit(...)
+# With TensorFlow tf.function(..., jit_compile=True), with JAX jax.jit(...):
+fast = scaling.compile_function(logits)
 for texts in (16, 32, 16, 32, 16, 32):
     answer = fast({name: array[:texts] for name, array in inputs.items()})
 print(compiled_for)
@@ -164,7 +180,8 @@ course.claim("the logits are the same, up to rounding", difference < rounding)
 batch = {name: array[:32] for name, array in inputs.items()}
 ways = {"operation by operation": lambda b: model(b, training=False), "XLA": fast}
 if course.backend == "tensorflow":
-    ways["as a graph, not compiled"] = scaling.compiled(lambda b: model(b, training=False), by_xla=False)
+    by_hand = ways["operation by operation"]
+    ways["as a graph, not compiled"] = scaling.compile_function(by_hand, by_xla=False)
 for name, function in ways.items():
     function(batch)
     started = time.monotonic()
@@ -205,7 +222,7 @@ course.claim("with parts of 60 and 4 it is off by over 0.1", np.abs(by_unequal -
 # %%
 weights, updates = [], []
 for size, steps, xla in ((global_batch, None, "auto"), (global_batch // 4, 4, "auto"), (global_batch, None, True)):
-    model = scaling.tiny_model(pieces, seed)
+    model = scaling.build_tiny_model(pieces, seed)
     model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps), loss, jit_compile=xla)
     model.fit(inputs, labels, batch_size=size, epochs=1, shuffle=False, verbose=0)
     weights.append(finetuning.values_of(model.trainable_variables))
@@ -245,7 +262,7 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     print(paths[0].name, "to", paths[-1].name, "-", [len(targets) for _, targets in batches], "texts a batch")
     same = sorted(map(tuple, read)) == sorted(map(tuple, ids))
     course.claim("every review comes exactly once, with its ids", same and len(read) == len(ids))
-    model = scaling.tiny_model(pieces, seed)
+    model = scaling.build_tiny_model(pieces, seed)
     model.compile("adamw", loss)
     steps = len(ids) // global_batch  # files do not know how many they hold; without it Keras tries one batch too many
     model.fit(scaling.read_shards(paths, global_batch), steps_per_epoch=steps, shuffle=False, verbose=0)
@@ -300,7 +317,7 @@ course.claim("the mapped rows are the same", np.array_equal(mapped[100:110], ids
 # emulated devices. On real ones `keras.distribution.DataParallel()` and `tf.distribute.MirroredStrategy()` need no arguments.
 
 # %%
-print(inspect.getsource(scaling.data_parallel))
+print(inspect.getsource(scaling.use_data_parallel))
 
 # %% [markdown]
 # A notebook's kernel has one backend, fixed when Keras is imported, and one number of devices, fixed at the first computation. So `helpers/scaling.py` runs as a program in a process of its
@@ -312,8 +329,8 @@ print(inspect.getsource(scaling.data_parallel))
 scaling.run("devices", folder / "plain", 1, devices, environments=[{"KERAS_BACKEND": "jax"}])
 
 # %%
-losses, one = scaling.result(folder / "plain", "jax-1")[:2]
-losses_of_many, many, facts = scaling.result(folder / "plain", f"jax-{devices}")
+losses, one = scaling.load_result(folder / "plain", "jax-1")[:2]
+losses_of_many, many, facts = scaling.load_result(folder / "plain", f"jax-{devices}")
 course.claim("JAX: the weights lay on as many devices as we asked for", facts["devices"] == devices)
 course.claim("and each had its share of a batch", facts["texts a device"] == global_batch // devices)
 course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_many).max() < 1e-4)
@@ -329,8 +346,8 @@ if course.has_tensorflow("MirroredStrategy"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    losses, one = scaling.result(folder / "plain", "tensorflow-1")[:2]
-    losses_of_two, two, facts = scaling.result(folder / "plain", "tensorflow-2")
+    losses, one = scaling.load_result(folder / "plain", "tensorflow-1")[:2]
+    losses_of_two, two, facts = scaling.load_result(folder / "plain", "tensorflow-2")
     course.claim("TensorFlow: the weights lay on two devices", facts["devices"] == 2)
     course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_two).max() < 1e-4)
     course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, two) < 1e-4)
@@ -350,10 +367,11 @@ if course.has_tensorflow("clipping under MirroredStrategy"):
     scaling.run("devices", clipped, 1, 2)
 
 # %%
-by_jax = [scaling.result(clipped, f"jax-{number}")[1] for number in (1, devices)]
+by_jax = [scaling.load_result(clipped, f"jax-{number}")[1] for number in (1, devices)]
 course.claim("JAX: with clipping, too, the weights agree within 0.0001", scaling.largest_difference(*by_jax) < 1e-4)
 if course.has_tensorflow("the claim about TensorFlow"):
-    by_tensorflow = [scaling.result(clipped, f"tensorflow-{number}")[1] for number in (1, 2)]
+    names = ("tensorflow-1", "tensorflow-2")
+    by_tensorflow = [scaling.load_result(clipped, name)[1] for name in names]
     course.claim("TensorFlow: they differ by over 0.001", scaling.largest_difference(*by_tensorflow) > 1e-3)
 
 # %% [markdown]
@@ -376,13 +394,14 @@ for name, parameters in (("BERT-base", base), ("a model of 7 billion", 7e9)):
 # wants fast links.
 
 # %%
-print(inspect.getsource(scaling.model_parallel))
+print(inspect.getsource(scaling.use_model_parallel))
 
 # %% tags=["nbval-ignore-output"]
 scaling.run("split", folder / "plain", 2, environments=[{"KERAS_BACKEND": "jax"}])
 
 # %%
-facts = [scaling.result(folder / "plain", name)[2] for name in ("jax-1", "jax-split-2")]
+names = ("jax-1", "jax-split-2")
+facts = [scaling.load_result(folder / "plain", name)[2] for name in names]
 matrix = "transformer_layer_0/feedforward_intermediate_dense/kernel"
 print("on the first device, whole and split:", [part["layouts"][matrix] for part in facts])
 course.claim("each of two devices holds half of the matrix", np.prod(facts[0]["layouts"][matrix]) == 2 * np.prod(facts[1]["layouts"][matrix]))
@@ -471,11 +490,12 @@ print(inspect.getsource(scaling.train_worker).split("    if index == 0:")[0].spl
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("two workers"):
-    scaling.run("worker", folder / "plain", environments=scaling.cluster(2))
+    scaling.run("worker", folder / "plain", environments=scaling.describe_cluster(2))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    losses_of_workers, by_workers = scaling.result(folder / "plain", "workers-2")[:2]
+    found = scaling.load_result(folder / "plain", "workers-2")
+    losses_of_workers, by_workers = found[:2]
     course.claim("two workers: the losses are those of one device, within 0.0001", np.abs(losses - losses_of_workers).max() < 1e-4)
     course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, by_workers) < 1e-4)
 

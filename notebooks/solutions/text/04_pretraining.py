@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import corpus, pretraining, runtime
+from helpers import corpus, language_models, pretraining, runtime, wordpiece
 
 course = runtime.start()
 
@@ -33,7 +33,7 @@ course = runtime.start()
 
 # %%
 words = ["hug", "hug", "hug", "pug", "pug", "pun", "bun", "bun", "hugs"]
-print(corpus.spelled(words))
+print(wordpiece.split_into_letters(words))
 
 # %% tags=["solution"]
 # stub: merges
@@ -42,13 +42,13 @@ merges = [("##u", "##g"), ("h", "##ug"), ("##u", "##n")]
 
 # %% tags=["check"]
 assert isinstance(merges, list) and len(merges) == 3, "Put three pairs into the list `merges`."
-pieces, expected = corpus.spelled(words), []
+pieces, expected = wordpiece.split_into_letters(words), []
 for _ in range(3):
-    expected.append(corpus.most_frequent_pair(pieces))
-    pieces = corpus.merge_step(pieces)
+    expected.append(wordpiece.find_most_frequent_pair(pieces))
+    pieces = wordpiece.merge_most_frequent_pair(pieces)
 assert tuple(merges[0]) == expected[0], "First: count each pair of neighbours over all nine words; ##u and ##g stand side by side six times."
 assert [tuple(pair) for pair in merges] == expected, "After a merge the new piece is a neighbour itself: count again."
-print("✓ the merges of corpus.merge_step")
+print("✓ the merges of wordpiece.merge_most_frequent_pair")
 
 # %% [markdown]
 # ## Exercise 2
@@ -79,17 +79,18 @@ print("✓ as 4,000 drawn rows have it")
 # tokens that the model has seen at that place (`inputs["token_ids"]` up to it). Does it beat the unigram?
 
 # %% tags=["nbval-ignore-output"]
-python = corpus.course_sources()[0]
+python = corpus.list_course_sources()[0]
 with tempfile.TemporaryDirectory() as folder:
     corpus.harvest([replace(python, files=python.files[:500])], Path(folder) / "corpus.jsonl")
     texts = {split: [row["text"] for row in corpus.read_corpus(Path(folder) / "corpus.jsonl", split)] for split in ("train", "test")}
-    vocabulary = corpus.learn_vocabulary(texts["train"], 2000)
+    vocabulary = wordpiece.learn_vocabulary(texts["train"], 2000)
     for split in texts:
         corpus.write_tokens(texts[split], vocabulary, Path(folder) / split)
     tokens = {split: corpus.read_tokens(Path(folder) / split) for split in texts}
     tokens = {split: replace(some, ids=np.array(some.ids)) for split, some in tokens.items()}
-batches = pretraining.TokenBatches(tokens["test"], pretraining.next_token, batch_size=8)
-counts = pretraining.NeighbourCounts(tokens["train"].ids, len(vocabulary))
+task = pretraining.predict_next_token
+batches = pretraining.TokenBatches(tokens["test"], task, batch_size=8)
+counts = language_models.NeighbourCounts(tokens["train"].ids, len(vocabulary))
 unigram = counts.single  # probability of each token
 
 # %% tags=["solution"]
@@ -112,7 +113,10 @@ row = {"token_ids": np.tile(batches[0][0]["token_ids"][:1], (len(vocabulary), 1)
 every = np.tile(np.arange(len(vocabulary))[:, None], (1, row["token_ids"].shape[1]))
 sums = np.exp(cache_score(row, every)).sum(axis=0)
 assert np.allclose(sums, 1), "At each place the probabilities of all tokens must sum to 1: is the share one of the tokens seen so far?"
-losses = [pretraining.target_losses(score, batches, len(batches)).mean() for score in (cache_score, counts.unigram_score)]
+losses = [
+    language_models.measure_losses(score, batches, len(batches)).mean()
+    for score in (cache_score, counts.unigram_score)
+]
 peeking = {"token_ids": row["token_ids"][:1].copy()}
 peeking["token_ids"][0, 30:] = 7
 same = cache_score({"token_ids": row["token_ids"][:1]}, every[:1])[0, :30] == cache_score(peeking, every[:1])[0, :30]
