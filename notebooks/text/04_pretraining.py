@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 · Pre-training: learning from text that nobody labelled
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/04_pretraining.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/04_pretraining.ipynb)
 #
 # You will make a corpus of 1.5 million words from what is installed on this machine, learn a vocabulary from it, and pre-train
 # (预训练) one small encoder in three ways. Then you ask the question that is too seldom asked: did it help?
@@ -17,27 +17,12 @@
 # **You need first:** lessons 00 and 01; lesson 02 helps. **Time:** about 40 minutes to read, five minutes to run on two CPU cores.
 
 # %%
-# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
-import importlib.metadata
-import importlib.util
-import os
-import subprocess
-import sys
-
-if "COLAB_RELEASE_TAG" in os.environ:
-    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
-        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
-        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
-    else:  # the TPU runtime has JAX and no TensorFlow
-        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        os.environ["KERAS_BACKEND"] = "jax"
-    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
-    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
-    if not os.path.isdir(folder):
-        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
-    sys.path.insert(0, folder)
+import os, runpy, subprocess  # outside Colab this cell does nothing more
+if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
+    url, tag = "https://github.com/OWNER/REPOSITORY", "v0.2.0"
+    if not os.path.isdir("course"):
+        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
+    runpy.run_path("course/colab/setup.py")
 
 # %% tags=["parameters"]
 seed = 42
@@ -100,14 +85,29 @@ course.claim("one public docstring, without markup and parameters", plain)
 corpus_file, tokens = corpus.prepare(remake=True)
 facts = corpus.read_manifest(corpus_file)["manifest"]
 print({name: f"{number:,}" for name, number in facts.items()})
-for example in [next(corpus.read_corpus(corpus_file, split)) for split in corpus.SPLITS]:
+for example in [
+    next(corpus.read_corpus(corpus_file, split)) for split in corpus.SPLITS
+]:
     print(f"{example['split']:10} {example['package']}: {example['text'][:90]}")
 
 # %%
-sides = {split: {(row["package"], row["module"]) for row in corpus.read_corpus(corpus_file, split)} for split in corpus.SPLITS}
+sides = {
+    split: {
+        (row["package"], row["module"])
+        for row in corpus.read_corpus(corpus_file, split)
+    }
+    for split in corpus.SPLITS
+}
 course.claim("over a million words to train on", facts["train words"] > 1_000_000)
-course.claim("no file stands on two sides", not sides["train"] & (sides["validation"] | sides["test"]) and not sides["validation"] & sides["test"])
-course.claim("under 2 % of the files could not be read", facts.get("unreadable", 0) < 0.02 * facts["files"])
+course.claim(
+    "no file stands on two sides",
+    not sides["train"] & (sides["validation"] | sides["test"])
+    and not sides["validation"] & sides["test"],
+)
+course.claim(
+    "under 2 % of the files could not be read",
+    facts.get("unreadable", 0) < 0.02 * facts["files"],
+)
 
 # %% [markdown]
 # The last line of the file is a manifest: counts, versions, and a hash of all lines before it. A file that was cut short, as by
@@ -136,7 +136,10 @@ course.claim("a corpus cut short is refused", refused)
 # described also divides by how often each part occurs.) Twenty words, six joins:
 
 # %%
-words = "low low low lower lower newer newer newer newest newest widest wide wide new new old older oldest cold colder".split()
+words = (
+    "low low low lower lower newer newer newer newest newest widest wide wide new new"
+    " old older oldest cold colder".split()
+)
 pieces = wordpiece.split_into_letters(words)
 for number in range(1, 7):
     pair = wordpiece.find_most_frequent_pair(pieces)
@@ -149,16 +152,26 @@ print("  ".join(" ".join(spelling) for spelling in pieces))
 # the same with your corpus until there were 8,000 pieces. How does that fit texts it has never seen, beside BERT's 30,522?
 
 # %% tags=["nbval-ignore-output"]
-unseen = [example["text"] for example, _ in zip(corpus.read_corpus(corpus_file, "test"), range(500))]
+unseen = [
+    example["text"]
+    for example, _ in zip(corpus.read_corpus(corpus_file, "test"), range(500))
+]
 vocabulary = tokens["train"].vocabulary
-own = models.keras_hub.models.BertTokenizer(list(vocabulary), lowercase=True, strip_accents=True)
+own = models.keras_hub.models.BertTokenizer(
+    list(vocabulary), lowercase=True, strip_accents=True
+)
 tokenizers = {"own": own, "BERT's": models.load_tokenizer()}
 fits = {name: wordpiece.measure_fit(one, unseen) for name, one in tokenizers.items()}
 print(pd.DataFrame(fits).T.round(4).to_string())
-print([own.id_to_token(int(i)) for i in own("a callable that normalizes the dataframe")])
+print(
+    [own.id_to_token(int(i)) for i in own("a callable that normalizes the dataframe")]
+)
 
 # %%
-course.claim("a quarter of BERT's pieces, and yet fewer tokens a word", fits["own"]["tokens_a_word"] < fits["BERT's"]["tokens_a_word"])
+course.claim(
+    "a quarter of BERT's pieces, and yet fewer tokens a word",
+    fits["own"]["tokens_a_word"] < fits["BERT's"]["tokens_a_word"],
+)
 course.claim("under 1 token in 1,000 is unknown", fits["own"]["unknown_share"] < 0.001)
 
 # %% [markdown]
@@ -181,10 +194,20 @@ inputs, targets, weights = batch[0]
 answers = targets[0][weights[0] > 0]
 print("masked   ", spelt(inputs["token_ids"][0][:30]), "\n  answers:", spelt(answers))
 inputs, targets, _ = pretraining.make_batches("causal", tokens["train"], seed=seed)[0]
-print("causal   ", spelt(inputs["token_ids"][0][:12]), "\n  answers:", spelt(targets[0][:12]))
+print(
+    "causal   ",
+    spelt(inputs["token_ids"][0][:12]),
+    "\n  answers:",
+    spelt(targets[0][:12]),
+)
 batch_of_texts = pretraining.make_batches("denoising", tokens["train"], seed=seed)
 inputs, targets, _ = batch_of_texts[0]
-print("denoising", spelt(inputs["token_ids"][0][:20]), "\n  answers:", spelt(targets[0][:20]))
+print(
+    "denoising",
+    spelt(inputs["token_ids"][0][:20]),
+    "\n  answers:",
+    spelt(targets[0][:20]),
+)
 
 # %% [markdown]
 # - **Masked language model** (掩码语言模型): 15 of 100 tokens are chosen. Of those, 80 of 100 become `[MASK]`, 10 another token,
@@ -200,16 +223,27 @@ counts = np.zeros(5, dtype=int)
 random = np.random.default_rng(seed)
 for step in range(50):
     ids, mask = batch.frame(np.arange(32 * step, 32 * (step + 1)))
-    changed, kept, chosen = pretraining.mask_tokens(ids, mask, len(vocabulary), special[-1], special, random)
+    changed, kept, chosen = pretraining.mask_tokens(
+        ids, mask, len(vocabulary), special[-1], special, random
+    )
     may_hide, hidden = ~np.isin(ids, special), (changed == special[-1]) & (chosen > 0)
     stays = (changed == ids) & (chosen > 0)
-    counts += [may_hide.sum(), (chosen > 0).sum(), hidden.sum(), stays.sum(), ((chosen > 0) & ~may_hide).sum()]
+    counts += [
+        may_hide.sum(),
+        (chosen > 0).sum(),
+        hidden.sum(),
+        stays.sum(),
+        ((chosen > 0) & ~may_hide).sum(),
+    ]
 
 # %%
 ordinary, chosen, hidden, stays, wrong = counts
 course.claim("near 100,000 ordinary tokens", 90_000 < ordinary < 110_000)
 course.claim("15 % chosen (within half a point)", abs(chosen / ordinary - 0.15) < 0.005)
-course.claim("of those 80 % masked, 10 % kept (within a point and a half)", abs(hidden / chosen - 0.8) < 0.015 and abs(stays / chosen - 0.1) < 0.015)
+course.claim(
+    "of those 80 % masked, 10 % kept (within a point and a half)",
+    abs(hidden / chosen - 0.8) < 0.015 and abs(stays / chosen - 0.1) < 0.015,
+)
 course.claim("special tokens are never chosen", wrong == 0)
 
 # %% [markdown]
@@ -224,7 +258,9 @@ size = pretraining.Size()
 causal = pretraining.build_causal_model(len(vocabulary), size, seed)
 encoder = pretraining.build_encoder(len(vocabulary), size, seed)
 masked = pretraining.build_masked_model(encoder)
-print(f"causal {causal.count_params():,} and masked {masked.count_params():,} parameters")
+print(
+    f"causal {causal.count_params():,} and masked {masked.count_params():,} parameters"
+)
 
 # %%
 ids, mask = batch.frame(np.arange(1))
@@ -240,9 +276,14 @@ for name, model in (("causal", causal), ("masked", masked)):
     difference[name] = np.abs(logits[0] - logits[1]).max(axis=-1)[0]
 
 # %%
-course.claim("causal: no answer before token 40 changes", difference["causal"][:40].max() < 1e-6)
+course.claim(
+    "causal: no answer before token 40 changes", difference["causal"][:40].max() < 1e-6
+)
 course.claim("causal: later ones do", difference["causal"][41:].max() > 1e-3)
-course.claim("masked: earlier ones change, too: it sees both sides", difference["masked"][:40].min() > 1e-6)
+course.claim(
+    "masked: earlier ones change, too: it sees both sides",
+    difference["masked"][:40].min() > 1e-6,
+)
 
 # %% [markdown]
 # ## The rivals only count
@@ -267,8 +308,14 @@ print("loss, nats a target\n", table.round(2).to_string(), sep="")
 print("perplexity\n", np.exp(table).round(0).to_string(), sep="")
 
 # %%
-course.claim("one neighbour is worth over half a nat", baselines["causal"]["unigram"] > baselines["causal"]["bigram"] + 0.5)
-course.claim("two neighbours more than one", baselines["masked"]["neighbours"] < baselines["causal"]["bigram"] - 0.2)
+course.claim(
+    "one neighbour is worth over half a nat",
+    baselines["causal"]["unigram"] > baselines["causal"]["bigram"] + 0.5,
+)
+course.claim(
+    "two neighbours more than one",
+    baselines["masked"]["neighbours"] < baselines["causal"]["bigram"] - 0.2,
+)
 
 # %% [markdown]
 # ## A minute of each
@@ -304,11 +351,26 @@ print({name: round(loss, 2) for name, loss in live["denoising"].items()})
 
 
 # %%
-course.claim("causal: better than the unigram", live["causal"]["model"] < live["causal"]["unigram"])
-course.claim("masked: better than the unigram", live["masked"]["model"] < live["masked"]["unigram"])
-course.claim("denoising: better than the unigram", live["denoising"]["model"] < live["denoising"]["unigram"])
-course.claim("causal: worse than counting pairs", live["causal"]["model"] > live["causal"]["bigram"])
-course.claim("masked: worse than counting both neighbours", live["masked"]["model"] > live["masked"]["neighbours"])
+course.claim(
+    "causal: better than the unigram",
+    live["causal"]["model"] < live["causal"]["unigram"],
+)
+course.claim(
+    "masked: better than the unigram",
+    live["masked"]["model"] < live["masked"]["unigram"],
+)
+course.claim(
+    "denoising: better than the unigram",
+    live["denoising"]["model"] < live["denoising"]["unigram"],
+)
+course.claim(
+    "causal: worse than counting pairs",
+    live["causal"]["model"] > live["causal"]["bigram"],
+)
+course.claim(
+    "masked: worse than counting both neighbours",
+    live["masked"]["model"] > live["masked"]["neighbours"],
+)
 
 # %% [markdown]
 # A minute beats the unigram and loses against counting neighbours. Most write-ups show a falling loss and stop here; a
@@ -321,8 +383,14 @@ course.claim("masked: worse than counting both neighbours", live["masked"]["mode
 copied = pretraining.make_batches("masked", validation, size, seed=0)
 score, steps = language_models.make_score(masked), language_models.JUDGED
 easy = language_models.measure_losses(score, copied, steps).mean()
-print("the kept ones make the loss look smaller by over a tenth of a nat:", bool(live["masked"]["model"] - easy > 0.1))
-course.claim("with kept tokens the held-out loss looks better", easy < live["masked"]["model"] - 0.1)
+print(
+    "the kept ones make the loss look smaller by over a tenth of a nat:",
+    bool(live["masked"]["model"] - easy > 0.1),
+)
+course.claim(
+    "with kept tokens the held-out loss looks better",
+    easy < live["masked"]["model"] - 0.1,
+)
 
 # %% [markdown]
 # Do today's trainings lie where stored ones do? `make experiments` ran the same minutes with three seeds each:
@@ -333,8 +401,12 @@ inside = {}
 for objective, losses in short.groupby("objective")["validation"]:
     stored = [row["model"] for row in losses]
     inside[objective] = min(stored) - 0.2 < live[objective]["model"] < max(stored) + 0.2
-if (masked_steps, causal_steps, denoising_steps) == tuple(pretraining.LIVE[name].steps for name in ("masked", "causal", "denoising")):
-    course.finding("each of today's losses is within 0.2 of the stored band", all(inside.values()))
+if (masked_steps, causal_steps, denoising_steps) == tuple(
+    pretraining.LIVE[name].steps for name in ("masked", "causal", "denoising")
+):
+    course.finding(
+        "each of today's losses is within 0.2 of the stored band", all(inside.values())
+    )
 
 # %% [markdown]
 # ## Killed, and resumed
@@ -375,8 +447,12 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 pairs = zip(through.get_weights(), resumed.get_weights(), strict=True)
 difference = max(np.abs(a - b).max() for a, b in pairs)
-rounding = 1e-6 if course.device.kind == "CPU" else 1e-3  # accelerators may add up in another order each time
-course.claim("resumed, all weights end as the uninterrupted ones, up to rounding", difference < rounding)
+# accelerators may add up in another order each time
+rounding = 1e-6 if course.device.kind == "CPU" else 1e-3
+course.claim(
+    "resumed, all weights end as the uninterrupted ones, up to rounding",
+    difference < rounding,
+)
 
 # %% [markdown]
 # ## Computed beforehand: a quarter of an hour
@@ -385,23 +461,47 @@ course.claim("resumed, all weights end as the uninterrupted ones, up to rounding
 # eight batches, and those that count, on all:
 
 # %% tags=["nbval-ignore-output"]
-long = {name: runtime.experiment(f"pretraining_long_{name}").iloc[0] for name in ("masked", "causal", "denoising")}
+long = {
+    name: runtime.experiment(f"pretraining_long_{name}").iloc[0]
+    for name in ("masked", "causal", "denoising")
+}
 curves = {name: pd.DataFrame(row["curve"]) for name, row in long.items()}
-rivals = {name: {rival: loss for rival, loss in row["validation"].items() if rival != "model"} for name, row in long.items()}
+rivals = {
+    name: {rival: loss for rival, loss in row["validation"].items() if rival != "model"}
+    for name, row in long.items()
+}
 figures.show(
     figures.loss_curves(curves, rivals),
-    "Three panels. The masked model's loss crosses the line of both neighbours after a third of its steps and goes on falling; the causal "
-    "model's crosses the bigram's early; the autoencoder's is below the unigram's all along. All flatten towards the end.",
+    "Three panels. The masked model's loss crosses the line of both neighbours after a"
+    " third of its steps and goes on falling; the causal model's crosses the bigram's"
+    " early; the autoencoder's is below the unigram's all along. All flatten towards"
+    " the end.",
 )
 
 # %%
 test = {name: row["test"] for name, row in long.items()}
 print(pd.DataFrame(test).T.round(2).to_string())
-print("perplexity of the causal model and its rivals:", {name: round(np.exp(loss)) for name, loss in test["causal"].items()})
-course.claim("test texts, masked: over half a nat below both neighbours", test["masked"]["model"] < test["masked"]["neighbours"] - 0.5)
-course.claim("the masked model's curve is below both neighbours after a third of the steps", curves["masked"].query("steps > 5000")["validation_loss"].max() < rivals["masked"]["neighbours"])
-course.claim("test texts, causal: over half a nat below the bigram", test["causal"]["model"] < test["causal"]["bigram"] - 0.5)
-course.claim("test texts, denoising: over a nat below the unigram", test["denoising"]["model"] < test["denoising"]["unigram"] - 1)
+print(
+    "perplexity of the causal model and its rivals:",
+    {name: round(np.exp(loss)) for name, loss in test["causal"].items()},
+)
+course.claim(
+    "test texts, masked: over half a nat below both neighbours",
+    test["masked"]["model"] < test["masked"]["neighbours"] - 0.5,
+)
+course.claim(
+    "the masked model's curve is below both neighbours after a third of the steps",
+    curves["masked"].query("steps > 5000")["validation_loss"].max()
+    < rivals["masked"]["neighbours"],
+)
+course.claim(
+    "test texts, causal: over half a nat below the bigram",
+    test["causal"]["model"] < test["causal"]["bigram"] - 0.5,
+)
+course.claim(
+    "test texts, denoising: over a nat below the unigram",
+    test["denoising"]["model"] < test["denoising"]["unigram"] - 1,
+)
 
 # %% [markdown]
 # Now all beat counting. What it took was above all patience: after its minute of 1,000 steps the masked model was near the unigram, and only the
@@ -413,7 +513,11 @@ course.claim("test texts, denoising: over a nat below the unigram", test["denois
 # %% tags=["nbval-ignore-output"]
 kept = runtime.COURSE / "data" / "pretrained"
 masked_long, tokenizer = pretraining.load_pretrained(kept / "masked.npz")
-blanks = ["Return the number of [MASK] in the list.", "If the file does not [MASK], an error is raised.", "Compute the [MASK] of two arrays."]
+blanks = [
+    "Return the number of [MASK] in the list.",
+    "If the file does not [MASK], an error is raised.",
+    "Compute the [MASK] of two arrays.",
+]
 for text in blanks:
     filled = language_models.fill_blanks(masked_long, tokenizer, text)[0]
     print(text, [f"{piece} {100 * chance:.0f} %" for piece, chance in filled])
@@ -440,44 +544,93 @@ for row in shown.itertuples():
     print(f"{list(corpus.FIELDS)[row.label]}: {row.text[:150]}")
 
 # %% tags=["nbval-ignore-output"]
-topics = runtime.experiment("pretraining_topics").rename(columns={"labels_a_class": "labels"})
-rates = topics.groupby(["start", "labels", "learning_rate"])["validation_accuracy"].mean()
+topics = runtime.experiment("pretraining_topics").rename(
+    columns={"labels_a_class": "labels"}
+)
+rates = topics.groupby(["start", "labels", "learning_rate"])[
+    "validation_accuracy"
+].mean()
 chosen = rates.groupby(["start", "labels"]).idxmax().tolist()
-topics = topics[[(row.start, row.labels, row.learning_rate) in chosen for row in topics.itertuples()]]
-wide = topics.pivot(index=["labels", "seed"], columns="start", values="test_accuracy").reset_index()
-wide["bag of words"] = topics[topics["start"] == "masked"].sort_values(["labels", "seed"])["bag of words"].to_numpy()
-ways = {"masked": "pre-trained", "random": "random weights", "bag of words": "bag of words"}
+topics = topics[
+    [
+        (row.start, row.labels, row.learning_rate) in chosen
+        for row in topics.itertuples()
+    ]
+]
+wide = topics.pivot(
+    index=["labels", "seed"], columns="start", values="test_accuracy"
+).reset_index()
+wide["bag of words"] = (
+    topics[topics["start"] == "masked"]
+    .sort_values(["labels", "seed"])["bag of words"]
+    .to_numpy()
+)
+ways = {
+    "masked": "pre-trained",
+    "random": "random weights",
+    "bag of words": "bag of words",
+}
 figures.show(
     figures.by_labels(wide, ways, "labels a field", "test texts"),
-    "Three lines that rise with the number of labels. With 50 the pre-trained encoder is near 50 %, the bag of words near 40, random weights near 33. "
-    "With 1,000 all three lie near 62 %.",
+    "Three lines that rise with the number of labels. With 50 the pre-trained encoder"
+    " is near 50 %, the bag of words near 40, random weights near 33. With 1,000 all"
+    " three lie near 62 %.",
 )
 
 
 # %%
 def gain_interval(before, after):
     """Mean gain over the seeds, and its 95 % bootstrap interval over the test texts; a row a seed, column `right`."""
-    right = [np.array([list(map(int, digits)) for digits in rows.sort_values("seed")["right"]]) for rows in (before, after)]
-    gains = (right[1] - right[0]).mean(axis=0)  # a number a text: the mean over the seeds
-    draws = np.random.default_rng(seed).choice(gains, size=(1000, len(gains))).mean(axis=1)
+    right = [
+        np.array(
+            [list(map(int, digits)) for digits in rows.sort_values("seed")["right"]]
+        )
+        for rows in (before, after)
+    ]
+    # a number a text: the mean over the seeds
+    gains = (right[1] - right[0]).mean(axis=0)
+    draws = (
+        np.random.default_rng(seed).choice(gains, size=(1000, len(gains))).mean(axis=1)
+    )
     return gains.mean(), *np.percentile(draws, [2.5, 97.5])
 
 
 starts = dict(list(topics.groupby(["start", "labels"])))
-gains = {labels: gain_interval(starts["random", labels], starts["masked", labels]) for labels in (50, 200, 1000)}
+gains = {
+    labels: gain_interval(starts["random", labels], starts["masked", labels])
+    for labels in (50, 200, 1000)
+}
 for labels, (mean, low, high) in gains.items():
-    print(f"{labels:5} labels a field: pre-training gains {100 * mean:.1f} points, interval {100 * low:.1f} to {100 * high:.1f}")
+    print(
+        f"{labels:5} labels a field: pre-training gains {100 * mean:.1f} points,"
+        f" interval {100 * low:.1f} to {100 * high:.1f}"
+    )
 
 # %%
 mean = wide.groupby("labels")[list(ways)].mean()
-course.claim("with 50 labels a field it gains over 10 points, the whole interval", gains[50][1] > 0.10)
+course.claim(
+    "with 50 labels a field it gains over 10 points, the whole interval",
+    gains[50][1] > 0.10,
+)
 course.claim("with 200 over 4 points, the whole interval", gains[200][1] > 0.04)
 course.claim("with 1,000 under 4 points", gains[1000][0] < 0.04)
 commonest = topics.loc[topics["labels"] == 50, "majority"].mean()
-course.claim("with 50, random weights are worse than always the commonest field", mean["random"][50] < commonest < mean["masked"][50])
-course.claim("50 labels and pre-training beat 200 labels without", mean["masked"][50] > mean["random"][200])
-course.claim("with 50, pre-trained is over 5 points better than the bag of words", mean["masked"][50] > mean["bag of words"][50] + 0.05)
-course.claim("with 1,000 they are within 3 points of each other", abs(mean["masked"][1000] - mean["bag of words"][1000]) < 0.03)
+course.claim(
+    "with 50, random weights are worse than always the commonest field",
+    mean["random"][50] < commonest < mean["masked"][50],
+)
+course.claim(
+    "50 labels and pre-training beat 200 labels without",
+    mean["masked"][50] > mean["random"][200],
+)
+course.claim(
+    "with 50, pre-trained is over 5 points better than the bag of words",
+    mean["masked"][50] > mean["bag of words"][50] + 0.05,
+)
+course.claim(
+    "with 1,000 they are within 3 points of each other",
+    abs(mean["masked"][1000] - mean["bag of words"][1000]) < 0.03,
+)
 
 # %% [markdown]
 # It helped, and most where labels are few: with 50 labels the pre-trained encoder does better than the other with 200 (and the other,
@@ -495,23 +648,49 @@ course.claim("with 1,000 they are within 3 points of each other", abs(mean["mask
 # features under a logistic regression, and, with 50 labels a field, all weights fine-tuned. Three seeds each.
 
 # %%
-minilm = runtime.experiment("pretraining_minilm").rename(columns={"labels_a_class": "labels"})
+minilm = runtime.experiment("pretraining_minilm").rename(
+    columns={"labels_a_class": "labels"}
+)
 curve = pd.DataFrame(minilm[minilm["further_tokens"] > 0]["curve"].iloc[0])
 print("held-out loss while it reads on:", curve["validation_loss"].round(2).tolist())
 further = {}
 for (kind, labels), rows in minilm.groupby(["kind", "labels"]):
-    without, with_it = rows[rows["further_tokens"] == 0], rows[rows["further_tokens"] > 0]
-    further[kind, labels] = gain, low, high = [100 * value for value in gain_interval(without, with_it)]
+    without, with_it = (
+        rows[rows["further_tokens"] == 0],
+        rows[rows["further_tokens"] > 0],
+    )
+    further[kind, labels] = gain, low, high = [
+        100 * value for value in gain_interval(without, with_it)
+    ]
     way = {"minilm": "frozen", "minilm_tuned": "fine-tuned"}[kind]
-    print(f"{way:10} {labels:5} labels: {100 * without['test_accuracy'].mean():.1f} %, then {gain:+.1f} points, interval {low:.1f} to {high:.1f}")
+    print(
+        f"{way:10} {labels:5} labels: {100 * without['test_accuracy'].mean():.1f} %,"
+        f" then {gain:+.1f} points, interval {low:.1f} to {high:.1f}"
+    )
 
 # %%
-course.claim("reading on, its loss falls by over half a nat", curve["validation_loss"].iloc[0] - curve["validation_loss"].iloc[-1] > 0.5)
-course.claim("and in none of the four settings does it help: no mean gain is above 0", max(gain for gain, _, _ in further.values()) < 0)
-course.claim("fine-tuned with 50 labels it gets a little worse, the whole interval", -3 < further["minilm_tuned", 50][1] < further["minilm_tuned", 50][2] < 0)
-small = topics[(topics["start"] == "masked") & (topics["labels"] == 50)]["test_accuracy"].mean()
-tuned = minilm[(minilm["kind"] == "minilm_tuned") & (minilm["further_tokens"] == 0)]["test_accuracy"].mean()
-course.claim("the small encoder and fine-tuned MiniLM are within 3 points with 50 labels", abs(small - tuned) < 0.03)
+course.claim(
+    "reading on, its loss falls by over half a nat",
+    curve["validation_loss"].iloc[0] - curve["validation_loss"].iloc[-1] > 0.5,
+)
+course.claim(
+    "and in none of the four settings does it help: no mean gain is above 0",
+    max(gain for gain, _, _ in further.values()) < 0,
+)
+course.claim(
+    "fine-tuned with 50 labels it gets a little worse, the whole interval",
+    -3 < further["minilm_tuned", 50][1] < further["minilm_tuned", 50][2] < 0,
+)
+small = topics[(topics["start"] == "masked") & (topics["labels"] == 50)][
+    "test_accuracy"
+].mean()
+tuned = minilm[(minilm["kind"] == "minilm_tuned") & (minilm["further_tokens"] == 0)][
+    "test_accuracy"
+].mean()
+course.claim(
+    "the small encoder and fine-tuned MiniLM are within 3 points with 50 labels",
+    abs(small - tuned) < 0.03,
+)
 
 # %% [markdown]
 # It did not help here: the loss fell, the answers stayed, or got a little worse. Why was not measured. The head of a masked model was gone
@@ -532,12 +711,24 @@ share = 0.25  # of the places have room for a prediction
 rate = speed * pretraining.operations_a_token(size, len(vocabulary), share)
 bert_base = pretraining.Size(layers=12, heads=12, width=768, intermediate=3072)
 tokens_read = 3.3e9 * fits["BERT's"]["tokens_a_word"] * 40
-years = tokens_read * pretraining.operations_a_token(bert_base, 30_522, 0.15) / rate / 3600 / 24 / 365
-print(f"{speed:,.0f} tokens a second, {rate / 1e9:.0f} billion operations a second; BERT-base would take {years:,.0f} years here")
+years = (
+    tokens_read
+    * pretraining.operations_a_token(bert_base, 30_522, 0.15)
+    / rate
+    / 3600
+    / 24
+    / 365
+)
+print(
+    f"{speed:,.0f} tokens a second, {rate / 1e9:.0f} billion operations a second;"
+    f" BERT-base would take {years:,.0f} years here"
+)
 
 # %%
 if course.device.kind == "CPU":
-    course.finding("between a decade and a millennium on this machine", 10 < years < 1000)
+    course.finding(
+        "between a decade and a millennium on this machine", 10 < years < 1000
+    )
 
 # %% [markdown]
 # ## Going further: five sizes and a power law
@@ -551,15 +742,24 @@ sizes["loss"] = [row["model"] for row in sizes["validation"]]
 law = language_models.fit_power_law(sizes["parameters"], sizes["loss"])
 figures.show(
     figures.power_law(sizes, law, np.geomspace(sizes["parameters"].min(), 1.2e8, 50)),
-    "Five dots on a straight falling line, both axes logarithmic, from 0.13 to 3.6 million parameters; the line and its band go on to 120 million.",
+    "Five dots on a straight falling line, both axes logarithmic, from 0.13 to 3.6"
+    " million parameters; the line and its band go on to 120 million.",
 )
 
 # %%
 low, high = law.interval()
 middle, at_least, at_most = law.at(1.1e8)
-print(f"exponent {law.b:.3f}, 95 % interval {low:.3f} to {high:.3f}; at BERT-base's 110 million: {middle:.2f}, {at_least:.2f} to {at_most:.2f}")
-course.claim("each larger model has a lower loss", (sizes.sort_values("parameters")["loss"].diff().dropna() < 0).all())
-course.claim("the exponent's interval lies between 0.04 and 0.08", 0.04 < low < high < 0.08)
+print(
+    f"exponent {law.b:.3f}, 95 % interval {low:.3f} to {high:.3f}; at BERT-base's 110"
+    f" million: {middle:.2f}, {at_least:.2f} to {at_most:.2f}"
+)
+course.claim(
+    "each larger model has a lower loss",
+    (sizes.sort_values("parameters")["loss"].diff().dropna() < 0).all(),
+)
+course.claim(
+    "the exponent's interval lies between 0.04 and 0.08", 0.04 < low < high < 0.08
+)
 
 # %% [markdown]
 # A fine line, and a trap. These models read 0.6 million tokens each, and none had learnt what it could. The 110-million model of the line's end would need its own rate,
@@ -573,9 +773,16 @@ course.claim("the exponent's interval lies between 0.04 and 0.08", 0.04 < low < 
 # %%
 positions = runtime.experiment("pretraining_positions").fillna({"longest_wave": 64.0})
 positions["loss"] = [row["model"] for row in positions["validation"]]
-print(positions.pivot(index="seed", columns="longest_wave", values="loss").round(2).to_string())
+print(
+    positions.pivot(index="seed", columns="longest_wave", values="loss")
+    .round(2)
+    .to_string()
+)
 reach = positions.groupby("longest_wave")["loss"].agg(["min", "max"])
-course.claim("with short waves both seeds are lower than with long ones", reach["max"][64.0] < reach["min"][10_000.0])
+course.claim(
+    "with short waves both seeds are lower than with long ones",
+    reach["max"][64.0] < reach["min"][10_000.0],
+)
 
 # %% [markdown]
 # A small step, 0.05 and 0.1 nats after a minute, with two seeds; whether it lasts was not measured.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 14 · Scaling up: the same training, faster, larger, on several devices
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.1.0/notebooks/14_scaling_up.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/14_scaling_up.ipynb)
 #
 # You will train one small BERT in half precision, compiled, in accumulated batches, on four devices and in two processes, and
 # check each time that it learns the same. Then you will work out what a million texts cost on three accelerators.
@@ -17,27 +17,12 @@
 # **You need first:** lessons 01, 03 and 05. **Time:** about 40 minutes to read, three minutes to run on two CPU cores.
 
 # %%
-# In Colab: install what is missing and fetch the course. Elsewhere: nothing.
-import importlib.metadata
-import importlib.util
-import os
-import subprocess
-import sys
-
-if "COLAB_RELEASE_TAG" in os.environ:
-    if importlib.util.find_spec("tensorflow"):  # CPU and GPU runtimes: their TensorFlow stays as it is
-        packages = ["keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        packages += ["onnx<=1.23.2", "onnxruntime==1.32.0", "tf2onnx==1.17.0"]
-        packages += ["protobuf==" + importlib.metadata.version("protobuf")]  # as it is, too: the newest onnx that fits it
-    else:  # the TPU runtime has JAX and no TensorFlow
-        packages = ["--no-deps", "keras==3.15.1", "keras-hub==0.32.0", "keras-nlp==0.32.0"]
-        os.environ["KERAS_BACKEND"] = "jax"
-    packages += ["ftfy==6.3.1", "spacy-lookups-data==1.0.5"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *packages], check=True)
-    address, tag, folder = "https://github.com/OWNER/REPOSITORY", "v0.1.0", "/content/course"
-    if not os.path.isdir(folder):
-        subprocess.run(["git", "clone", "-q", "--depth=1", "--branch", tag, address, folder], check=True)
-    sys.path.insert(0, folder)
+import os, runpy, subprocess  # outside Colab this cell does nothing more
+if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
+    url, tag = "https://github.com/OWNER/REPOSITORY", "v0.2.0"
+    if not os.path.isdir("course"):
+        subprocess.check_call(f"git clone -q --depth=1 -b {tag} {url} course".split())
+    runpy.run_path("course/colab/setup.py")
 
 # %% tags=["parameters"]
 seed = 42
@@ -45,7 +30,8 @@ training_reviews = 512  # in all trainings of this lesson; a multiple of the bat
 global_batch = 64  # reviews a step, on all devices together
 devices = 4  # that JAX is to see
 training_texts = 1_000_000  # of the estimate
-utilisation = 0.3  # share of an accelerator's peak that such a training reaches: an assumption
+# share of an accelerator's peak that such a training reaches: an assumption
+utilisation = 0.3
 
 # %%
 import inspect
@@ -58,8 +44,10 @@ import pandas as pd
 from helpers import architecture, data, figures, finetuning, models
 from helpers import runtime, scaling
 
-course = runtime.start(seed, dtype_policy="float32")  # on every device: here 16 bits are asked for where they are shown
-rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute matrix products with fewer digits
+# on every device: here 16 bits are asked for where they are shown
+course = runtime.start(seed, dtype_policy="float32")
+# accelerators compute matrix products with fewer digits
+rounding = 1e-5 if course.device.kind == "CPU" else 1e-2
 
 # %% [markdown]
 # ## One training, many ways
@@ -71,7 +59,9 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # accelerators compute
 # %% tags=["nbval-ignore-output"]
 splits, _ = data.prepare_splits()
 reviews = splits["train"][:training_reviews]
-token_ids = models.token_ids(models.load_tokenizer(), reviews["text"].tolist(), scaling.LENGTH)
+token_ids = models.token_ids(
+    models.load_tokenizer(), reviews["text"].tolist(), scaling.LENGTH
+)
 
 # %%
 ids, labels = scaling.cut_or_fill(token_ids), reviews["label"].to_numpy("int32")
@@ -89,7 +79,13 @@ print({name: array.shape for name, array in inputs.items()})
 # %%
 for kind in ("float32", "float16", "bfloat16"):
     some = keras.ops.cast(keras.ops.convert_to_tensor([1.001, 70_000.0, 1e-8]), kind)
-    print(f"{kind:9}", [f"{value:.6g}" for value in keras.ops.convert_to_numpy(keras.ops.cast(some, "float32"))])
+    print(
+        f"{kind:9}",
+        [
+            f"{value:.6g}"
+            for value in keras.ops.convert_to_numpy(keras.ops.cast(some, "float32"))
+        ],
+    )
 
 # %% [markdown]
 # float16 lets the large number overflow and the small one vanish. bfloat16 keeps both, but 1.001 has become 1: it has under three decimal
@@ -102,7 +98,9 @@ with scaling.use_precision("mixed_bfloat16"):
 answer = layer(np.ones((2, 3), "float32"))
 print("weights", layer.kernel.dtype, "- computed in", layer.compute_dtype)
 kinds = layer.kernel.dtype, keras.backend.standardize_dtype(answer.dtype)
-course.claim("weights stay in float32, the output has 16 bits", kinds == ("float32", "bfloat16"))
+course.claim(
+    "weights stay in float32, the output has 16 bits", kinds == ("float32", "bfloat16")
+)
 
 # %% [markdown]
 # With float16, gradients are in danger: many are smaller than it can hold. **Loss scaling** (损失缩放) multiplies the loss by a large
@@ -113,7 +111,10 @@ gradient, scale = 1e-8, 2.0**15
 lost = float(np.float16(gradient))
 kept = float(np.float32(np.float16(gradient * scale)) / scale)
 course.claim("float16 takes the gradient 0.00000001 for 0", lost == 0)
-course.claim("scaled by 2 to the 15th, it comes back to within 1 %", abs(kept / gradient - 1) < 0.01)
+course.claim(
+    "scaled by 2 to the 15th, it comes back to within 1 %",
+    abs(kept / gradient - 1) < 0.01,
+)
 
 # %% [markdown]
 # Keras does this by itself when the whole *model* is made under `mixed_float16`. If only its layers get that `dtype`, it does not, and says
@@ -123,7 +124,10 @@ course.claim("scaled by 2 to the 15th, it comes back to within 1 %", abs(kept / 
 with scaling.use_precision("mixed_float16"):
     half = scaling.build_tiny_model(pieces, seed)
 half.compile("adamw", loss)
-course.claim("the optimizer scales the loss", isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer))
+course.claim(
+    "the optimizer scales the loss",
+    isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer),
+)
 course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32")
 
 # %% [markdown]
@@ -132,18 +136,27 @@ course.claim("the logits are float32", half.layers[-1].compute_dtype == "float32
 # %% tags=["nbval-ignore-output"]
 losses_by_policy = {}
 policies = ["float32", "mixed_bfloat16", "mixed_float16"]
-for policy in policies if (course.backend, course.device.kind) != ("jax", "CPU") else policies[:2]:
+for policy in (
+    policies if (course.backend, course.device.kind) != ("jax", "CPU") else policies[:2]
+):
     with scaling.use_precision(policy):
         model = scaling.build_tiny_model(pieces, seed)
     model.compile(keras.optimizers.AdamW(1e-3), loss)
     started = time.monotonic()
-    fitted = model.fit(inputs, labels, batch_size=global_batch, epochs=3, shuffle=False, verbose=0)
+    fitted = model.fit(
+        inputs, labels, batch_size=global_batch, epochs=3, shuffle=False, verbose=0
+    )
     losses_by_policy[policy] = fitted.history["loss"]
-    print(f"{policy:15} loss {fitted.history['loss'][-1]:.4f} after three epochs, {time.monotonic() - started:.1f} s")
+    print(
+        f"{policy:15} loss {fitted.history['loss'][-1]:.4f} after three epochs,"
+        f" {time.monotonic() - started:.1f} s"
+    )
 
 # %%
 table = pd.DataFrame(losses_by_policy)  # a row an epoch, a column a policy
-course.claim("every loss falls by over 0.01", (table.iloc[0] - table.iloc[-1]).min() > 0.01)
+course.claim(
+    "every loss falls by over 0.01", (table.iloc[0] - table.iloc[-1]).min() > 0.01
+)
 course.claim("and all end within 0.003 of each other", np.ptp(table.iloc[-1]) < 0.003)
 
 # %% [markdown]
@@ -171,8 +184,12 @@ fast = scaling.compile_function(logits)
 for texts in (16, 32, 16, 32, 16, 32):
     answer = fast({name: array[:texts] for name, array in inputs.items()})
 print(compiled_for)
-slow_answer = model({name: array[:32] for name, array in inputs.items()}, training=False)
-difference = np.abs(keras.ops.convert_to_numpy(answer) - keras.ops.convert_to_numpy(slow_answer)).max()
+slow_answer = model(
+    {name: array[:32] for name, array in inputs.items()}, training=False
+)
+difference = np.abs(
+    keras.ops.convert_to_numpy(answer) - keras.ops.convert_to_numpy(slow_answer)
+).max()
 course.claim("six calls in two shapes are compiled twice", len(compiled_for) == 2)
 course.claim("the logits are the same, up to rounding", difference < rounding)
 
@@ -211,9 +228,17 @@ def gradient_of(rows):
 
 whole, equal = gradient_of(np.arange(64)), np.split(np.arange(64), 4)
 unequal = np.split(np.arange(64), [60])  # 60 rows and 4
-by_equal, by_unequal = (np.mean([gradient_of(rows) for rows in parts], axis=0) for parts in (equal, unequal))
-course.claim("the mean over four equal parts is the gradient of the whole", np.allclose(by_equal, whole))
-course.claim("with parts of 60 and 4 it is off by over 0.1", np.abs(by_unequal - whole).max() > 0.1)
+by_equal, by_unequal = (
+    np.mean([gradient_of(rows) for rows in parts], axis=0) for parts in (equal, unequal)
+)
+course.claim(
+    "the mean over four equal parts is the gradient of the whole",
+    np.allclose(by_equal, whole),
+)
+course.claim(
+    "with parts of 60 and 4 it is off by over 0.1",
+    np.abs(by_unequal - whole).max() > 0.1,
+)
 
 # %% [markdown]
 # Remember the second line: wherever a batch is split, in time or among devices, a smaller part must weigh less. Exercise 1 mends it. Now in
@@ -221,30 +246,52 @@ course.claim("with parts of 60 and 4 it is off by over 0.1", np.abs(by_unequal -
 
 # %%
 weights, updates = [], []
-for size, steps, xla in ((global_batch, None, "auto"), (global_batch // 4, 4, "auto"), (global_batch, None, True)):
+for size, steps, xla in (
+    (global_batch, None, "auto"),
+    (global_batch // 4, 4, "auto"),
+    (global_batch, None, True),
+):
     model = scaling.build_tiny_model(pieces, seed)
-    model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps), loss, jit_compile=xla)
+    model.compile(
+        keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps),
+        loss,
+        jit_compile=xla,
+    )
     model.fit(inputs, labels, batch_size=size, epochs=1, shuffle=False, verbose=0)
     weights.append(finetuning.values_of(model.trainable_variables))
     updates.append(int(model.optimizer.iterations))
 print(f"updates: {updates}")
 whole, quarters, by_xla = weights
-course.claim("in quarters: as many updates, the same weights", updates[0] == updates[1] and scaling.largest_difference(whole, quarters) < rounding)
-course.claim("compiled: the same weights", scaling.largest_difference(whole, by_xla) < rounding)
+course.claim(
+    "in quarters: as many updates, the same weights",
+    updates[0] == updates[1] and scaling.largest_difference(whole, quarters) < rounding,
+)
+course.claim(
+    "compiled: the same weights", scaling.largest_difference(whole, by_xla) < rounding
+)
 
 # %% [markdown]
 # An update takes as long as before; only the memory for **activations**, the values between the layers, shrinks to a quarter. The *weights* need
 # even more, one number each: the sum so far. And there is a trap. How far is the learning rate after 8 batches, which are 2 updates?
 
 # %%
-falling = keras.optimizers.schedules.PolynomialDecay(1.0, decay_steps=100, end_learning_rate=0.0)  # 0.01 less each step
-optimizer, weight = keras.optimizers.SGD(falling, gradient_accumulation_steps=4), keras.Variable([0.0])
+# 0.01 less each step
+falling = keras.optimizers.schedules.PolynomialDecay(
+    1.0, decay_steps=100, end_learning_rate=0.0
+)
+optimizer, weight = (
+    keras.optimizers.SGD(falling, gradient_accumulation_steps=4),
+    keras.Variable([0.0]),
+)
 optimizer.build([weight])
 for _ in range(8):
     optimizer.apply([keras.ops.ones(1)], [weight])
 rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 print(f"{int(optimizer.iterations)} updates, learning rate {rate:.2f}")
-course.claim("Keras 3.15: the schedule has counted 8 batches, not 2 updates", abs(rate - 0.92) < 1e-6)
+course.claim(
+    "Keras 3.15: the schedule has counted 8 batches, not 2 updates",
+    abs(rate - 0.92) < 1e-6,
+)
 
 # %% [markdown]
 # So give a schedule the number of batches, whatever you accumulate.
@@ -259,14 +306,32 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     paths = scaling.write_shards(token_ids, labels, folder / "shards", number=8)
     batches = list(scaling.read_shards(paths, batch_size=100))
     read = np.concatenate([part["token_ids"] for part, _ in batches])
-    print(paths[0].name, "to", paths[-1].name, "-", [len(targets) for _, targets in batches], "texts a batch")
+    print(
+        paths[0].name,
+        "to",
+        paths[-1].name,
+        "-",
+        [len(targets) for _, targets in batches],
+        "texts a batch",
+    )
     same = sorted(map(tuple, read)) == sorted(map(tuple, ids))
-    course.claim("every review comes exactly once, with its ids", same and len(read) == len(ids))
+    course.claim(
+        "every review comes exactly once, with its ids", same and len(read) == len(ids)
+    )
     model = scaling.build_tiny_model(pieces, seed)
     model.compile("adamw", loss)
-    steps = len(ids) // global_batch  # files do not know how many they hold; without it Keras tries one batch too many
-    model.fit(scaling.read_shards(paths, global_batch), steps_per_epoch=steps, shuffle=False, verbose=0)
-    course.claim("Keras trains on them: an update for each batch", int(model.optimizer.iterations) == steps)
+    # files do not know how many they hold; without it Keras tries one batch too many
+    steps = len(ids) // global_batch
+    model.fit(
+        scaling.read_shards(paths, global_batch),
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=0,
+    )
+    course.claim(
+        "Keras trains on them: an update for each batch",
+        int(model.optimizer.iterations) == steps,
+    )
 
 # %% [markdown]
 # Files in a far-away store are slow to *open*; here that takes a fifth of a second. `interleave` opens several at once and takes a text from each
@@ -284,30 +349,45 @@ if course.has_tensorflow("the slow store"):
     import tensorflow as tf
 
     def slowly(path):
-        waited = tf.data.Dataset.from_tensors(path).map(lambda p: tf.numpy_function(after_a_wait, [p], tf.string))
-        return waited.map(lambda p: tf.ensure_shape(p, [])).flat_map(tf.data.TFRecordDataset)
+        waited = tf.data.Dataset.from_tensors(path).map(
+            lambda p: tf.numpy_function(after_a_wait, [p], tf.string)
+        )
+        return waited.map(lambda p: tf.ensure_shape(p, [])).flat_map(
+            tf.data.TFRecordDataset
+        )
 
     seconds = {}
     for at_once in (1, 8):
         started = time.monotonic()
-        count = sum(len(targets) for _, targets in scaling.read_shards(paths, 64, at_once, slowly))
+        count = sum(
+            len(targets)
+            for _, targets in scaling.read_shards(paths, 64, at_once, slowly)
+        )
         seconds[at_once] = time.monotonic() - started
         print(f"{at_once} at once: {count} reviews in {seconds[at_once]:.2f} s")
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about it"):
-    course.claim("eight files at once take under half the time of one after the other", seconds[8] < seconds[1] / 2)
+    course.claim(
+        "eight files at once take under half the time of one after the other",
+        seconds[8] < seconds[1] / 2,
+    )
 
 # %% [markdown]
 # Without TensorFlow there is a plain way, which the processes below use: a **memory-mapped** file (内存映射). NumPy opens it at once and reads
 # only the rows that you touch.
 
 # %%
-recipe = finetuning.Recipe(epochs=3, batch_size=global_batch, learning_rate=0.1, clip_norm=1e6, seed=seed)  # cuts nothing
+# cuts nothing
+recipe = finetuning.Recipe(
+    epochs=3, batch_size=global_batch, learning_rate=0.1, clip_norm=1e6, seed=seed
+)
 scaling.save_training(folder / "plain", ids, labels, recipe)
 mapped, _, _ = scaling.load_training(folder / "plain")
 print(type(mapped).__name__, mapped.shape)
-course.claim("the mapped rows are the same", np.array_equal(mapped[100:110], ids[100:110]))
+course.claim(
+    "the mapped rows are the same", np.array_equal(mapped[100:110], ids[100:110])
+)
 
 # %% [markdown]
 # ## Data parallelism (数据并行)
@@ -326,15 +406,29 @@ print(inspect.getsource(scaling.use_data_parallel))
 # learns more than not to be wrong too surely; for the comparison that does not matter.)
 
 # %% tags=["nbval-ignore-output"]
-scaling.run("devices", folder / "plain", 1, devices, environments=[{"KERAS_BACKEND": "jax"}])
+scaling.run(
+    "devices", folder / "plain", 1, devices, environments=[{"KERAS_BACKEND": "jax"}]
+)
 
 # %%
 losses, one = scaling.load_result(folder / "plain", "jax-1")[:2]
 losses_of_many, many, facts = scaling.load_result(folder / "plain", f"jax-{devices}")
-course.claim("JAX: the weights lay on as many devices as we asked for", facts["devices"] == devices)
-course.claim("and each had its share of a batch", facts["texts a device"] == global_batch // devices)
-course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_many).max() < 1e-4)
-course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, many) < 1e-4)
+course.claim(
+    "JAX: the weights lay on as many devices as we asked for",
+    facts["devices"] == devices,
+)
+course.claim(
+    "and each had its share of a batch",
+    facts["texts a device"] == global_batch // devices,
+)
+course.claim(
+    "the losses are those of one device, within 0.0001",
+    np.abs(losses - losses_of_many).max() < 1e-4,
+)
+course.claim(
+    "and so are the weights, within 0.0001",
+    scaling.largest_difference(one, many) < 1e-4,
+)
 course.claim("the loss falls by over 0.01", losses[0] - losses[-1] > 0.01)
 
 # %% [markdown]
@@ -349,8 +443,14 @@ if course.has_tensorflow("the claims about it"):
     losses, one = scaling.load_result(folder / "plain", "tensorflow-1")[:2]
     losses_of_two, two, facts = scaling.load_result(folder / "plain", "tensorflow-2")
     course.claim("TensorFlow: the weights lay on two devices", facts["devices"] == 2)
-    course.claim("the losses are those of one device, within 0.0001", np.abs(losses - losses_of_two).max() < 1e-4)
-    course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, two) < 1e-4)
+    course.claim(
+        "the losses are those of one device, within 0.0001",
+        np.abs(losses - losses_of_two).max() < 1e-4,
+    )
+    course.claim(
+        "and so are the weights, within 0.0001",
+        scaling.largest_difference(one, two) < 1e-4,
+    )
 
 # %% [markdown]
 # Is it always the same? We had switched one thing off: **clipping** (梯度裁剪). Now it is on. JAX compiles one program for all devices and
@@ -368,11 +468,17 @@ if course.has_tensorflow("clipping under MirroredStrategy"):
 
 # %%
 by_jax = [scaling.load_result(clipped, f"jax-{number}")[1] for number in (1, devices)]
-course.claim("JAX: with clipping, too, the weights agree within 0.0001", scaling.largest_difference(*by_jax) < 1e-4)
+course.claim(
+    "JAX: with clipping, too, the weights agree within 0.0001",
+    scaling.largest_difference(*by_jax) < 1e-4,
+)
 if course.has_tensorflow("the claim about TensorFlow"):
     names = ("tensorflow-1", "tensorflow-2")
     by_tensorflow = [scaling.load_result(clipped, name)[1] for name in names]
-    course.claim("TensorFlow: they differ by over 0.001", scaling.largest_difference(*by_tensorflow) > 1e-3)
+    course.claim(
+        "TensorFlow: they differ by over 0.001",
+        scaling.largest_difference(*by_tensorflow) > 1e-3,
+    )
 
 # %% [markdown]
 # Two more traps. Four devices with 64 texts *each* are a batch of 256: fewer updates, so people raise the learning rate with the batch and
@@ -384,7 +490,11 @@ if course.has_tensorflow("the claim about TensorFlow"):
 # device. Does that fit?
 
 # %%
-base = pd.read_csv(runtime.COURSE / "data" / "models.csv").set_index("model").loc["BERT-base", "parameters"]
+base = (
+    pd.read_csv(runtime.COURSE / "data" / "models.csv")
+    .set_index("model")
+    .loc["BERT-base", "parameters"]
+)
 for name, parameters in (("BERT-base", base), ("a model of 7 billion", 7e9)):
     print(f"{name:20} {4 * 4 * parameters / 1e9:6.1f} GB, without activations")
 
@@ -403,9 +513,17 @@ scaling.run("split", folder / "plain", 2, environments=[{"KERAS_BACKEND": "jax"}
 names = ("jax-1", "jax-split-2")
 facts = [scaling.load_result(folder / "plain", name)[2] for name in names]
 matrix = "transformer_layer_0/feedforward_intermediate_dense/kernel"
-print("on the first device, whole and split:", [part["layouts"][matrix] for part in facts])
-course.claim("each of two devices holds half of the matrix", np.prod(facts[0]["layouts"][matrix]) == 2 * np.prod(facts[1]["layouts"][matrix]))
-course.claim("the losses are those of one device, within 0.0001", np.abs(np.subtract(*(part["losses"] for part in facts))).max() < 1e-4)
+print(
+    "on the first device, whole and split:", [part["layouts"][matrix] for part in facts]
+)
+course.claim(
+    "each of two devices holds half of the matrix",
+    np.prod(facts[0]["layouts"][matrix]) == 2 * np.prod(facts[1]["layouts"][matrix]),
+)
+course.claim(
+    "the losses are those of one device, within 0.0001",
+    np.abs(np.subtract(*(part["losses"] for part in facts))).max() < 1e-4,
+)
 
 # %% [markdown]
 # ## Where others take over (分布式训练工具)
@@ -429,7 +547,8 @@ course.claim("the losses are those of one device, within 0.0001", np.abs(np.subt
 
 # %%
 layers, width, inner, tokens, epochs = 12, 768, 3072, 128, 3
-matrices = 4 * width**2 + 2 * width * inner  # query, key, value, output; two of the feed-forward part
+# query, key, value, output; two of the feed-forward part
+matrices = 4 * width**2 + 2 * width * inner
 attention = 2 * tokens * width  # scores, and the weighted sum of values
 forward = 2 * layers * tokens * (matrices + attention)
 total = 3 * forward * epochs * training_texts
@@ -443,30 +562,59 @@ course.claim("the formula of lesson 02 says the same", forward == by_formula)
 # texts and a small model reach less: we assume 30 %.
 
 # %%
-accelerators = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index("accelerator")
-estimate = accelerators[["precision", "peak_tflops", "memory_gb", "usd_per_hour", "price_date"]].copy()
+accelerators = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index(
+    "accelerator"
+)
+estimate = accelerators[
+    ["precision", "peak_tflops", "memory_gb", "usd_per_hour", "price_date"]
+].copy()
 estimate["hours"] = total / (estimate["peak_tflops"] * 1e12 * utilisation) / 3600
 estimate["USD"] = estimate["hours"] * estimate["usd_per_hour"]
 print(estimate.round(2).to_string())
 if (training_texts, utilisation) == (1_000_000, 0.3):
     hours, dollars = estimate["hours"], estimate["USD"]
-    course.claim("a T4 takes under 4 hours, an H100 under 20 minutes", hours["T4"] < 4 and hours["H100"] < 1 / 3)
+    course.claim(
+        "a T4 takes under 4 hours, an H100 under 20 minutes",
+        hours["T4"] < 4 and hours["H100"] < 1 / 3,
+    )
     course.claim("each of the three costs under 3 dollars", dollars.max() < 3)
-    course.claim("the H100 is over 10 times faster than the T4", hours["T4"] > 10 * hours["H100"])
-    course.claim("and, at these prices, the dearest of the three", dollars.idxmax() == "H100")
-    print(f"Below {dollars.min() / hours['H100']:.2f} dollars an hour the H100 would be the cheapest.")
+    course.claim(
+        "the H100 is over 10 times faster than the T4", hours["T4"] > 10 * hours["H100"]
+    )
+    course.claim(
+        "and, at these prices, the dearest of the three", dollars.idxmax() == "H100"
+    )
+    print(
+        f"Below {dollars.min() / hours['H100']:.2f} dollars an hour the H100 would be"
+        " the cheapest."
+    )
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = figures.new("What the training costs, by utilisation", "share of the peak that is used (%)", "US dollars")
+figure, axes = figures.new(
+    "What the training costs, by utilisation",
+    "share of the peak that is used (%)",
+    "US dollars",
+)
 shares = np.linspace(0.1, 0.6, 51)
-for name, colour, line in zip(estimate.index, (figures.BLUE, figures.ORANGE, figures.GREEN), ("-", "--", ":"), strict=True):
-    axes.plot(100 * shares, estimate["USD"][name] * utilisation / shares, line, color=colour, label=name)
+for name, colour, line in zip(
+    estimate.index,
+    (figures.BLUE, figures.ORANGE, figures.GREEN),
+    ("-", "--", ":"),
+    strict=True,
+):
+    axes.plot(
+        100 * shares,
+        estimate["USD"][name] * utilisation / shares,
+        line,
+        color=colour,
+        label=name,
+    )
 axes.set_ylim(bottom=0)
 axes.legend(frameon=False)
 figures.show(
     figure,
-    "Three falling curves of cost by utilisation from 10 to 60 %. The v5e is the cheapest throughout, then "
-    "comes the T4; the H100 is the dearest.",
+    "Three falling curves of cost by utilisation from 10 to 60 %. The v5e is the"
+    " cheapest throughout, then comes the T4; the H100 is the dearest.",
 )
 
 # %% [markdown]
@@ -482,7 +630,11 @@ figures.show(
 # is. Keras 3's `fit` does not run under `MultiWorkerMirroredStrategy` (Keras issue 20585), but a loop written by hand does. Its heart:
 
 # %%
-print(inspect.getsource(scaling.train_worker).split("    if index == 0:")[0].split('"""', 2)[2])
+print(
+    inspect.getsource(scaling.train_worker)
+    .split("    if index == 0:")[0]
+    .split('"""', 2)[2]
+)
 
 # %% [markdown]
 # The sum is divided by the texts of *all* workers: then adding up the gradients gives the mean over the whole batch. Were it divided by a
@@ -496,8 +648,14 @@ if course.has_tensorflow("two workers"):
 if course.has_tensorflow("the claims about it"):
     found = scaling.load_result(folder / "plain", "workers-2")
     losses_of_workers, by_workers = found[:2]
-    course.claim("two workers: the losses are those of one device, within 0.0001", np.abs(losses - losses_of_workers).max() < 1e-4)
-    course.claim("and so are the weights, within 0.0001", scaling.largest_difference(one, by_workers) < 1e-4)
+    course.claim(
+        "two workers: the losses are those of one device, within 0.0001",
+        np.abs(losses - losses_of_workers).max() < 1e-4,
+    )
+    course.claim(
+        "and so are the weights, within 0.0001",
+        scaling.largest_difference(one, by_workers) < 1e-4,
+    )
 
 # %% [markdown]
 # With real hosts come the hard parts: a worker that dies stops all (so checkpoint often), a slow one slows all, and each must do equally

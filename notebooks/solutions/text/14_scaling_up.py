@@ -47,9 +47,16 @@ def combined(gradients, sizes):
 assert callable(combined), "Write a function of this name."
 for cuts in ([32], [60], [10, 11, 50]):
     parts = np.split(np.arange(64), cuts)
-    found = combined([gradient_of(rows) for rows in parts], [len(rows) for rows in parts])
-    message = f"Wrong for parts of {[len(rows) for rows in parts]} rows: a part counts as much as it has rows."
-    assert np.shape(found) == (8,) and np.allclose(found, gradient_of(np.arange(64))), message
+    found = combined(
+        [gradient_of(rows) for rows in parts], [len(rows) for rows in parts]
+    )
+    message = (
+        f"Wrong for parts of {[len(rows) for rows in parts]} rows: a part counts as"
+        " much as it has rows."
+    )
+    assert np.shape(found) == (8,) and np.allclose(
+        found, gradient_of(np.arange(64))
+    ), message
 print("✓ however the batch is cut, its gradient is the same")
 
 # %% [markdown]
@@ -60,15 +67,27 @@ print("✓ however the batch is cut, its gradient is the same")
 
 # %% tags=["solution"]
 # stub: break_even
-table = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index("accelerator")
-per_dollar = table["peak_tflops"] / table["usd_per_hour"]  # what a dollar buys, at the peak
+table = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index(
+    "accelerator"
+)
+# what a dollar buys, at the peak
+per_dollar = table["peak_tflops"] / table["usd_per_hour"]
 break_even = 0.3 * per_dollar["T4"] / per_dollar["H100"]
 
 # %% tags=["check"]
 assert isinstance(break_even, float), "`break_even` is a number."
-facts = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index("accelerator")
-cost = facts["usd_per_hour"] / facts["peak_tflops"] / pd.Series({"T4": 0.3, "H100": break_even})  # of one operation, but for a factor
-assert abs(cost["H100"] / cost["T4"] - 1) < 0.01, "Cost = operations / (peak x utilisation) x price: set it equal for both."
+facts = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index(
+    "accelerator"
+)
+# of one operation, but for a factor
+cost = (
+    facts["usd_per_hour"]
+    / facts["peak_tflops"]
+    / pd.Series({"T4": 0.3, "H100": break_even})
+)
+assert abs(cost["H100"] / cost["T4"] - 1) < 0.01, (
+    "Cost = operations / (peak x utilisation) x price: set it equal for both."
+)
 print("✓ at this share both cost the same; below it the T4 is the cheaper one")
 
 # %% [markdown]
@@ -91,13 +110,20 @@ def next_scale(scale, good_steps, finite, patience):
 # %% tags=["check"]
 assert callable(next_scale), "Write a function of this name."
 variable = keras.Variable(np.zeros(2), dtype="float32")
-optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.0), initial_scale=8.0, dynamic_growth_steps=3)
+optimizer = keras.optimizers.LossScaleOptimizer(
+    keras.optimizers.SGD(0.0), initial_scale=8.0, dynamic_growth_steps=3
+)
 optimizer.build([variable])
 scale, good_steps = 8.0, 0
 for step, finite in enumerate([1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0]):
-    gradient = keras.ops.convert_to_tensor([1.0, 1.0 if finite else np.inf], dtype="float32")
+    gradient = keras.ops.convert_to_tensor(
+        [1.0, 1.0 if finite else np.inf], dtype="float32"
+    )
     optimizer.apply([gradient], [variable])
     scale, good_steps = next_scale(scale, good_steps, bool(finite), 3)
     expected = float(keras.ops.convert_to_numpy(optimizer.dynamic_scale))
-    assert scale == expected, f"After step {step + 1} Keras has {expected}, you have {scale}: when does the count begin anew?"
+    assert scale == expected, (
+        f"After step {step + 1} Keras has {expected}, you have {scale}: when does the"
+        " count begin anew?"
+    )
 print("✓ sixteen steps like Keras's")
