@@ -322,7 +322,8 @@ def test_a_lesson_keeps_to_its_form(lesson):
     core = lesson[1].cells[: headings[0]] if headings else lesson[1].cells[:-2]
     assert len(core) + 2 <= 60  # exercises and goals are core, too
     for cell in code_cells(lesson[1])[1:]:
-        assert cell.source.count("\n") < 20, cell.source
+        assert cell.source.count("\n") < 25, cell.source
+        assert max(map(len, cell.source.splitlines()), default=0) <= 88, cell.source  # the width of a page
         assert not re.search(r"^\s*[!%]", cell.source, flags=re.M), cell.source
 
 

@@ -194,20 +194,12 @@ inputs, targets, weights = batch[0]
 answers = targets[0][weights[0] > 0]
 print("masked   ", spelt(inputs["token_ids"][0][:30]), "\n  answers:", spelt(answers))
 inputs, targets, _ = pretraining.make_batches("causal", tokens["train"], seed=seed)[0]
-print(
-    "causal   ",
-    spelt(inputs["token_ids"][0][:12]),
-    "\n  answers:",
-    spelt(targets[0][:12]),
-)
+ids, answers = inputs["token_ids"][0][:12], targets[0][:12]
+print("causal   ", spelt(ids), "\n  answers:", spelt(answers))
 batch_of_texts = pretraining.make_batches("denoising", tokens["train"], seed=seed)
 inputs, targets, _ = batch_of_texts[0]
-print(
-    "denoising",
-    spelt(inputs["token_ids"][0][:20]),
-    "\n  answers:",
-    spelt(targets[0][:20]),
-)
+ids, answers = inputs["token_ids"][0][:20], targets[0][:20]
+print("denoising", spelt(ids), "\n  answers:", spelt(answers))
 
 # %% [markdown]
 # - **Masked language model** (掩码语言模型): 15 of 100 tokens are chosen. Of those, 80 of 100 become `[MASK]`, 10 another token,
@@ -325,7 +317,7 @@ course.claim(
 
 # %% tags=["nbval-ignore-output"]
 def minute(objective, model, steps):
-    """Train on batches of an objective; the loss on held-out text beside those that count."""
+    """Train on batches of an objective: history, and losses on held-out text."""
     parts = {"steps": steps, "steps_a_part": max(1, steps // 4)}
     plan = replace(pretraining.LIVE[objective], **parts)
     batches = pretraining.make_batches(objective, train, size, seed)
@@ -481,10 +473,8 @@ figures.show(
 # %%
 test = {name: row["test"] for name, row in long.items()}
 print(pd.DataFrame(test).T.round(2).to_string())
-print(
-    "perplexity of the causal model and its rivals:",
-    {name: round(np.exp(loss)) for name, loss in test["causal"].items()},
-)
+perplexity = {name: round(np.exp(loss)) for name, loss in test["causal"].items()}
+print("perplexity of the causal model and its rivals:", perplexity)
 course.claim(
     "test texts, masked: over half a nat below both neighbours",
     test["masked"]["model"] < test["masked"]["neighbours"] - 0.5,
@@ -544,32 +534,19 @@ for row in shown.itertuples():
     print(f"{list(corpus.FIELDS)[row.label]}: {row.text[:150]}")
 
 # %% tags=["nbval-ignore-output"]
-topics = runtime.experiment("pretraining_topics").rename(
-    columns={"labels_a_class": "labels"}
-)
-rates = topics.groupby(["start", "labels", "learning_rate"])[
-    "validation_accuracy"
-].mean()
+topics = runtime.experiment("pretraining_topics")
+topics = topics.rename(columns={"labels_a_class": "labels"})
+settings = ["start", "labels", "learning_rate"]
+rates = topics.groupby(settings)["validation_accuracy"].mean()
 chosen = rates.groupby(["start", "labels"]).idxmax().tolist()
-topics = topics[
-    [
-        (row.start, row.labels, row.learning_rate) in chosen
-        for row in topics.itertuples()
-    ]
-]
-wide = topics.pivot(
-    index=["labels", "seed"], columns="start", values="test_accuracy"
-).reset_index()
-wide["bag of words"] = (
-    topics[topics["start"] == "masked"]
-    .sort_values(["labels", "seed"])["bag of words"]
-    .to_numpy()
-)
-ways = {
-    "masked": "pre-trained",
-    "random": "random weights",
-    "bag of words": "bag of words",
-}
+topics = topics[[row in chosen for row in zip(*(topics[name] for name in settings))]]
+points = ["labels", "seed"]
+wide = topics.pivot(index=points, columns="start", values="test_accuracy")
+wide = wide.reset_index()
+of_masked = topics[topics["start"] == "masked"].sort_values(points)
+wide["bag of words"] = of_masked["bag of words"].to_numpy()
+ways = {"masked": "pre-trained", "random": "random weights"}
+ways["bag of words"] = "bag of words"
 figures.show(
     figures.by_labels(wide, ways, "labels a field", "test texts"),
     "Three lines that rise with the number of labels. With 50 the pre-trained encoder"
@@ -580,18 +557,15 @@ figures.show(
 
 # %%
 def gain_interval(before, after):
-    """Mean gain over the seeds, and its 95 % bootstrap interval over the test texts; a row a seed, column `right`."""
-    right = [
-        np.array(
-            [list(map(int, digits)) for digits in rows.sort_values("seed")["right"]]
-        )
-        for rows in (before, after)
-    ]
-    # a number a text: the mean over the seeds
-    gains = (right[1] - right[0]).mean(axis=0)
-    draws = (
-        np.random.default_rng(seed).choice(gains, size=(1000, len(gains))).mean(axis=1)
-    )
+    """Mean gain over the seeds, and its 95 % bootstrap interval over the test texts.
+
+    A row a seed; `right` holds a digit a text: 1 where the model was right.
+    """
+    rows = [frame.sort_values("seed")["right"] for frame in (before, after)]
+    right = [np.array([list(map(int, digits)) for digits in part]) for part in rows]
+    gains = (right[1] - right[0]).mean(axis=0)  # one a text: the mean over the seeds
+    random = np.random.default_rng(seed)
+    draws = random.choice(gains, size=(1000, len(gains))).mean(axis=1)
     return gains.mean(), *np.percentile(draws, [2.5, 97.5])
 
 
@@ -681,12 +655,9 @@ course.claim(
     "fine-tuned with 50 labels it gets a little worse, the whole interval",
     -3 < further["minilm_tuned", 50][1] < further["minilm_tuned", 50][2] < 0,
 )
-small = topics[(topics["start"] == "masked") & (topics["labels"] == 50)][
-    "test_accuracy"
-].mean()
-tuned = minilm[(minilm["kind"] == "minilm_tuned") & (minilm["further_tokens"] == 0)][
-    "test_accuracy"
-].mean()
+small = topics.query("start == 'masked' and labels == 50")["test_accuracy"].mean()
+untouched = minilm.query("kind == 'minilm_tuned' and further_tokens == 0")
+tuned = untouched["test_accuracy"].mean()
 course.claim(
     "the small encoder and fine-tuned MiniLM are within 3 points with 50 labels",
     abs(small - tuned) < 0.03,

@@ -184,12 +184,9 @@ fast = scaling.compile_function(logits)
 for texts in (16, 32, 16, 32, 16, 32):
     answer = fast({name: array[:texts] for name, array in inputs.items()})
 print(compiled_for)
-slow_answer = model(
-    {name: array[:32] for name, array in inputs.items()}, training=False
-)
-difference = np.abs(
-    keras.ops.convert_to_numpy(answer) - keras.ops.convert_to_numpy(slow_answer)
-).max()
+slow_answer = model({name: a[:32] for name, a in inputs.items()}, training=False)
+answers = [keras.ops.convert_to_numpy(found) for found in (answer, slow_answer)]
+difference = np.abs(answers[0] - answers[1]).max()
 course.claim("six calls in two shapes are compiled twice", len(compiled_for) == 2)
 course.claim("the logits are the same, up to rounding", difference < rounding)
 
@@ -246,17 +243,11 @@ course.claim(
 
 # %%
 weights, updates = [], []
-for size, steps, xla in (
-    (global_batch, None, "auto"),
-    (global_batch // 4, 4, "auto"),
-    (global_batch, None, True),
-):
+quarter, whole = (global_batch // 4, 4), (global_batch, None)
+for (size, steps), xla in ((whole, "auto"), (quarter, "auto"), (whole, True)):
     model = scaling.build_tiny_model(pieces, seed)
-    model.compile(
-        keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps),
-        loss,
-        jit_compile=xla,
-    )
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps)
+    model.compile(optimizer, loss, jit_compile=xla)
     model.fit(inputs, labels, batch_size=size, epochs=1, shuffle=False, verbose=0)
     weights.append(finetuning.values_of(model.trainable_variables))
     updates.append(int(model.optimizer.iterations))
@@ -306,32 +297,17 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     paths = scaling.write_shards(token_ids, labels, folder / "shards", number=8)
     batches = list(scaling.read_shards(paths, batch_size=100))
     read = np.concatenate([part["token_ids"] for part, _ in batches])
-    print(
-        paths[0].name,
-        "to",
-        paths[-1].name,
-        "-",
-        [len(targets) for _, targets in batches],
-        "texts a batch",
-    )
+    sizes = [len(targets) for _, targets in batches]
+    print(paths[0].name, "to", paths[-1].name, "-", sizes, "texts a batch")
     same = sorted(map(tuple, read)) == sorted(map(tuple, ids))
-    course.claim(
-        "every review comes exactly once, with its ids", same and len(read) == len(ids)
-    )
+    course.claim("every review comes exactly once, with its ids", same)
+    # Files do not say how many texts they hold; without it Keras tries one batch too many.
     model = scaling.build_tiny_model(pieces, seed)
     model.compile("adamw", loss)
-    # files do not know how many they hold; without it Keras tries one batch too many
-    steps = len(ids) // global_batch
-    model.fit(
-        scaling.read_shards(paths, global_batch),
-        steps_per_epoch=steps,
-        shuffle=False,
-        verbose=0,
-    )
-    course.claim(
-        "Keras trains on them: an update for each batch",
-        int(model.optimizer.iterations) == steps,
-    )
+    steps, shards = len(ids) // global_batch, scaling.read_shards(paths, global_batch)
+    model.fit(shards, steps_per_epoch=steps, shuffle=False, verbose=0)
+    updated = int(model.optimizer.iterations)
+    course.claim("Keras trains on them: an update for each batch", updated == steps)
 
 # %% [markdown]
 # Files in a far-away store are slow to *open*; here that takes a fifth of a second. `interleave` opens several at once and takes a text from each
@@ -345,24 +321,23 @@ def after_a_wait(name):
     return name
 
 
-if course.has_tensorflow("the slow store"):
+def read_slowly(path):
+    """A file's records, as from a store that takes its time."""
     import tensorflow as tf
 
-    def slowly(path):
-        waited = tf.data.Dataset.from_tensors(path).map(
-            lambda p: tf.numpy_function(after_a_wait, [p], tf.string)
-        )
-        return waited.map(lambda p: tf.ensure_shape(p, [])).flat_map(
-            tf.data.TFRecordDataset
-        )
+    def wait(name):
+        return tf.ensure_shape(tf.numpy_function(after_a_wait, [name], tf.string), [])
 
+    waited = tf.data.Dataset.from_tensors(path).map(wait)
+    return waited.flat_map(tf.data.TFRecordDataset)
+
+
+if course.has_tensorflow("the slow store"):
     seconds = {}
     for at_once in (1, 8):
         started = time.monotonic()
-        count = sum(
-            len(targets)
-            for _, targets in scaling.read_shards(paths, 64, at_once, slowly)
-        )
+        batches = scaling.read_shards(paths, 64, at_once, read_slowly)
+        count = sum(len(targets) for _, targets in batches)
         seconds[at_once] = time.monotonic() - started
         print(f"{at_once} at once: {count} reviews in {seconds[at_once]:.2f} s")
 
@@ -562,12 +537,9 @@ course.claim("the formula of lesson 02 says the same", forward == by_formula)
 # texts and a small model reach less: we assume 30 %.
 
 # %%
-accelerators = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index(
-    "accelerator"
-)
-estimate = accelerators[
-    ["precision", "peak_tflops", "memory_gb", "usd_per_hour", "price_date"]
-].copy()
+accelerators = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv")
+shown = ["precision", "peak_tflops", "memory_gb", "usd_per_hour", "price_date"]
+estimate = accelerators.set_index("accelerator")[shown].copy()
 estimate["hours"] = total / (estimate["peak_tflops"] * 1e12 * utilisation) / 3600
 estimate["USD"] = estimate["hours"] * estimate["usd_per_hour"]
 print(estimate.round(2).to_string())
@@ -584,31 +556,17 @@ if (training_texts, utilisation) == (1_000_000, 0.3):
     course.claim(
         "and, at these prices, the dearest of the three", dollars.idxmax() == "H100"
     )
-    print(
-        f"Below {dollars.min() / hours['H100']:.2f} dollars an hour the H100 would be"
-        " the cheapest."
-    )
+    limit = dollars.min() / hours["H100"]
+    print(f"Below {limit:.2f} dollars an hour the H100 would be the cheapest.")
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = figures.new(
-    "What the training costs, by utilisation",
-    "share of the peak that is used (%)",
-    "US dollars",
-)
+title, below = "What the training costs", "share of the peak that is used (%)"
+figure, axes = figures.new(title, below, "US dollars")
 shares = np.linspace(0.1, 0.6, 51)
-for name, colour, line in zip(
-    estimate.index,
-    (figures.BLUE, figures.ORANGE, figures.GREEN),
-    ("-", "--", ":"),
-    strict=True,
-):
-    axes.plot(
-        100 * shares,
-        estimate["USD"][name] * utilisation / shares,
-        line,
-        color=colour,
-        label=name,
-    )
+styles = ((figures.BLUE, "-"), (figures.ORANGE, "--"), (figures.GREEN, ":"))
+for name, (colour, line) in zip(estimate.index, styles, strict=True):
+    cost = estimate["USD"][name] * utilisation / shares
+    axes.plot(100 * shares, cost, line, color=colour, label=name)
 axes.set_ylim(bottom=0)
 axes.legend(frameon=False)
 figures.show(

@@ -40,7 +40,7 @@ def gradient_of(rows):
 # %% tags=["solution"]
 # stub: combined
 def combined(gradients, sizes):
-    """Gradient of the whole batch, (d,), out of the parts' mean gradients, each (d,)."""
+    """Gradient of the whole batch, (d,), from the parts' mean gradients, each (d,)."""
     return np.average(gradients, axis=0, weights=sizes)
 
 # %% tags=["check"]
@@ -100,7 +100,7 @@ print("✓ at this share both cost the same; below it the T4 is the cheaper one"
 # %% tags=["solution"]
 # stub: next_scale
 def next_scale(scale, good_steps, finite, patience):
-    """Scale and number of good steps in a row, after a step whose gradients were finite or not."""
+    """Scale and good steps in a row, after a step with finite gradients or not."""
     if not finite:
         return scale / 2, 0
     if good_steps + 1 == patience:
