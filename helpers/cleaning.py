@@ -97,7 +97,8 @@ class Lines:
 
     def __init__(self, lines: Sequence[str], header: list[str]):
         self.lines = lines
-        self.is_row = [is_complete(parse_row([line])[0], header) for line in lines]
+        commas = len(header) - 1  # what has fewer needs no parsing
+        self.is_row = [line.count(",") >= commas and is_complete(parse_row([line])[0], header) for line in lines]
         self.field_ends = [len(FIELD_END.findall(line)) for line in lines]
         self.most_ends = 2 * len(header)  # of one row: at most two FIELD_ENDs stand for one field
 

@@ -30,9 +30,10 @@ def test_the_reviews_are_those_of_the_datasheet(reviews):
     assert len(loaded) == 6235
     assert loaded["review_id"].is_unique and loaded["review_id"].dtype == loaded["stars"].dtype == "int64"
     assert loaded.groupby(["style", "stars"]).size().tolist() == [640, 718, 480, 720, 798, 600, 600, 399, 600, 680]
-    assert len(cleaning.clean(loaded)[0]) == 6232  # three texts stand twice, but for case and full stop
-    kept = loaded[loaded["review_id"].isin(cleaning.clean(loaded)[0]["review_id"])]
-    pd.testing.assert_frame_equal(cleaning.clean(loaded)[0], kept.reset_index(drop=True))  # and nothing else changes
+    cleaned, _ = cleaning.clean(loaded)
+    assert len(cleaned) == 6232  # three texts stand twice, but for case and full stop
+    kept = loaded[loaded["review_id"].isin(cleaned["review_id"])]
+    pd.testing.assert_frame_equal(cleaned, kept.reset_index(drop=True))  # and nothing else changes
 
 
 def test_load_says_what_is_wrong(tmp_path):
