@@ -31,8 +31,8 @@ profile = "small"
 # the path of your own CSV file (columns text, label); None: what the profile names
 source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
-# share of common word pairs from which reviews are shown as near-duplicates; the
-# split keeps to 0.5
+# share of common word pairs from which reviews are shown as near-duplicates;
+# the split keeps to 0.5
 near_duplicate_threshold = 0.5
 # reviews a batch, for the padding figure; None: the profile's (small: 16)
 batch_size = None
@@ -95,14 +95,10 @@ lines = cleaning.RAW.read_text(encoding="utf-8").split("\n")
 ordinary = list(csv.reader(lines))
 print(lines[raw.attrs["mended_lines"][0] - 1][:90])
 usable = sum(len(row) == 5 for row in ordinary[1:])
-print(
-    f"An ordinary reader: {usable:,} rows of five fields, {len(ordinary) - 1 - usable}"
-    " others"
-)
-print(
-    f"Ours: {len(raw):,} rows, {len(raw.attrs['mended_lines'])} mended; lost lines:"
-    f" {raw.attrs['lost_lines']}"
-)
+others = len(ordinary) - 1 - usable
+print(f"An ordinary reader: {usable:,} rows of five fields, {others} others")
+mended, lost = len(raw.attrs["mended_lines"]), raw.attrs["lost_lines"]
+print(f"Ours: {len(raw):,} rows, {mended} mended; lost lines: {lost}")
 course.claim("a tolerant reader saves over 50 rows", len(raw) > usable + 50)
 
 # %% [markdown]
@@ -112,12 +108,8 @@ course.claim("a tolerant reader saves over 50 rows", len(raw) > usable + 50)
 # `é`, nothing invisible, single spaces).
 
 # %%
-texts = [
-    "<p>Tom &amp;amp; I</p>",
-    "It wasnâ€™t a cafÃ©",
-    "cafe\u0301 \u200b\t lovely",
-    "I <3 R&B, AT&T, 5 < 6",
-]
+texts = ["<p>Tom &amp;amp; I</p>", "It wasnâ€™t a cafÃ©"]
+texts += ["cafe\u0301 \u200b\t lovely", "I <3 R&B, AT&T, 5 < 6"]
 for text in texts:
     steps = [text]
     for step in (cleaning.strip_html, cleaning.repair_encoding, cleaning.tidy_text):
@@ -130,19 +122,8 @@ course.claim("'I <3 R&B' only looks like HTML and stays", steps[-1] == text)
 # understood, not a part: who picks the first digit out of "-1" has made a label up.
 
 # %%
-for label in [
-    "4",
-    "4.0",
-    "four",
-    "★★★★☆",
-    "4/5",
-    "4 or 5",
-    "4.5",
-    "45",
-    "-1",
-    "good",
-    "",
-]:
+written = ["4", "4.0", "four", "★★★★☆", "4/5", "4 or 5", "4.5", "45", "-1", "good", ""]
+for label in written:
     print(f"{label!r:10} -> {cleaning.parse_stars(label)}")
 
 # %% [markdown]
@@ -155,10 +136,8 @@ is_lost = raw["stars"].map(cleaning.parse_stars).isna()
 is_lost &= raw["review_id"].isin(known.index)
 truth = known.loc[raw.loc[is_lost, "review_id"], "stars"]
 filled = int(known["stars"].mode()[0])
-print(
-    f"Filled with {filled} stars: {(truth == filled).sum()} of {len(truth)} would be"
-    " right."
-)
+hits = (truth == filled).sum()
+print(f"Filled with {filled} stars: {hits} of {len(truth)} would be right.")
 course.claim(
     "filling gets under half of the lost labels right", (truth == filled).mean() < 0.5
 )
@@ -270,25 +249,20 @@ print(f"{len(pairs)} pairs among {len(reviews):,} reviews")
 splits, label_names = data.prepare_splits(course.source, max_rows, remake=True)
 
 # %%
-table = pd.DataFrame(
-    {name: part["label"].value_counts() for name, part in splits.items()}
-).T
+counts = {name: part["label"].value_counts() for name, part in splits.items()}
+table = pd.DataFrame(counts).T
 names = dict(enumerate(label_names)) | {-1: "undecided"}
 table = table.fillna(0).astype(int).rename(columns=names)
 table = table[[name for name in names.values() if name in table]]
 print(table.assign(texts=table.sum(axis=1)).to_string())
 
 # %%
-rows = pd.concat(
-    [splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES],
-    ignore_index=True,
-)
+sides = [splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES]
+rows = pd.concat(sides, ignore_index=True)
 pairs = cleaning.find_near_duplicates(rows["text"].tolist())
 crossing = sum(rows["side"][i] != rows["side"][j] for i, j in pairs)
-print(
-    f"{len(pairs)} near-duplicate pairs within the three splits, {crossing} of them"
-    " across"
-)
+print(f"{len(pairs)} near-duplicate pairs within the three splits, ", end="")
+print(f"{crossing} of them across")
 course.finding("no text has a near-duplicate on another side", crossing == 0)
 
 # %% [markdown]
@@ -306,14 +280,11 @@ def word_pieces(word):
     """Pieces of a lower-case word: always the longest that the vocabulary knows."""
     pieces, start = [], 0
     while start < len(word):
-        known = [
-            end
-            for end in range(len(word), start, -1)
-            if "##"[: 2 * start] + word[start:end] in vocabulary
-        ]
+        mark, ends = "##"[: 2 * start], range(len(word), start, -1)
+        known = [end for end in ends if mark + word[start:end] in vocabulary]
         if not known:
             return ["[UNK]"]  # a gap: the whole word is unknown
-        pieces.append("##"[: 2 * start] + word[start : known[0]])
+        pieces.append(mark + word[start : known[0]])
         start = known[0]
     return pieces
 
@@ -343,9 +314,8 @@ if course.has_tensorflow("the tokenizer of tensorflow-text, which can go into a 
     )
     sample = [text, *splits["validation"]["text"][:200]]
     theirs = fast.tokenize(sample).to_list()
-    ours = [
-        list(ids[1:-1]) for ids in models.token_ids(tokenizer, sample, max_length=1000)
-    ]
+    ours = models.token_ids(tokenizer, sample, max_length=1000)
+    ours = [list(row[1:-1]) for row in ours]
     course.finding("tensorflow-text gives the same ids for 201 texts", theirs == ours)
 
 # %% [markdown]
@@ -356,11 +326,9 @@ if course.has_tensorflow("the tokenizer of tensorflow-text, which can go into a 
 question, answer = models.token_ids(tokenizer, ["Any good?", "Very."])
 pair = [*question, *answer[1:]]  # one [CLS], two [SEP]
 segments = [0] * len(question) + [1] * len(answer[1:])
-for name, row in {
-    "token_ids": pair,
-    "segment_ids": segments,
-    "padding_mask": [1] * len(pair),
-}.items():
+mask = [1] * len(pair)
+arrays = {"token_ids": pair, "segment_ids": segments, "padding_mask": mask}
+for name, row in arrays.items():
     print(f"{name:12}", [int(value) for value in row] + [0, 0])
 print(f"{'':12}", [tokenizer.id_to_token(int(i)) for i in pair] + ["[PAD]"] * 2)
 
@@ -373,14 +341,11 @@ print(f"{'':12}", [tokenizer.id_to_token(int(i)) for i in pair] + ["[PAD]"] * 2)
 # %%
 # A bright screen, half a day of battery, no answer from support.
 chinese = "屏幕很亮，电池却只能用半天，客服一直不回复。"
-print(
-    [tokenizer.id_to_token(int(i)) for i in models.token_ids(tokenizer, [chinese])[0]]
-)
+ids = models.token_ids(tokenizer, [chinese])[0]
+print([tokenizer.id_to_token(int(i)) for i in ids])
 models.warn_if_unknown(tokenizer, [chinese])
-course.claim(
-    "over half of its tokens are unknown",
-    models.unknown_share(tokenizer, [chinese]) > 0.5,
-)
+share = models.unknown_share(tokenizer, [chinese])
+course.claim("over half of its tokens are unknown", share > 0.5)
 models.warn_if_unknown(tokenizer, splits["train"]["text"].tolist())
 few = models.unknown_share(tokenizer, splits["train"]["text"].tolist()) < 0.001
 course.finding("in the training texts fewer than 1 in 1,000 are", few)
@@ -413,19 +378,16 @@ course.finding(
 # %%
 def real_share(batches):
     """Real tokens among all that a model would compute."""
-    masks = [
-        finetuning.pad([token_ids[row] for row in rows])["padding_mask"]
-        for rows in batches
-    ]
+    padded = [finetuning.pad([token_ids[row] for row in rows]) for rows in batches]
+    masks = [arrays["padding_mask"] for arrays in padded]
     return sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
 
 grouped = finetuning.LengthGroupedBatches(
     token_ids, train["label"].to_numpy(), batch_size, seed
 ).batches
-in_order = [
-    range(i, min(i + batch_size, len(train))) for i in range(0, len(train), batch_size)
-]
+starts = range(0, len(train), batch_size)
+in_order = [range(i, min(i + batch_size, len(train))) for i in starts]
 shares = {
     "all padded to 128": counts.sum() / (len(counts) * models.MAX_LENGTH),
     "each batch to its longest": real_share(in_order),
@@ -443,8 +405,8 @@ figures.show(
 # %%
 gain = shares["grouped by length"] / shares["all padded to 128"]
 course.finding(
-    "grouping by length makes the real share over 2.5 times that of 'all padded to"
-    " 128'",
+    "grouping by length makes the real share over 2.5 times that of"
+    " 'all padded to 128'",
     gain > 2.5,
 )
 
@@ -472,9 +434,8 @@ course.finding(
     table["accuracy"].diff().iloc[1] > 0.15,
 )
 if "style" in validation:
-    by_style = evaluation.by_slice(validation, probabilities, "style")[
-        "accuracy"
-    ].reindex(["plain", "implied"])
+    by_style = evaluation.by_slice(validation, probabilities, "style")["accuracy"]
+    by_style = by_style.reindex(["plain", "implied"])
     better = by_style["plain"] > by_style["implied"] + 0.10
     course.finding(
         "it is over 10 points better where the opinion is said in words", better
@@ -530,13 +491,11 @@ if course.has_tensorflow("the course's reviews from TFDS"):
 if course.has_tensorflow("the same reviews by both ways"):
     from_tfds, names = data.load_tfds("course_reviews", folder)
     ours = data.split(cleaning.clean(cleaning.load())[0])
-    same = [
-        sorted(from_tfds[side]["text"]) == sorted(ours[side]["text"])
-        for side in from_tfds
-    ]
-    course.claim(
-        "TFDS gives the splits of this lesson", all(same) and names == data.LABELS
+    same = all(
+        sorted(part["text"]) == sorted(ours[side]["text"])
+        for side, part in from_tfds.items()
     )
+    course.claim("TFDS gives the splits of this lesson", same and names == data.LABELS)
 
 # %% [markdown]
 # **`tf.data`** makes batches by a chain of steps, in TensorFlow. Our `PyDataset` is a plain Python class and feeds every backend.
@@ -550,18 +509,13 @@ if course.has_tensorflow("the same batches from tf.data"):
     ragged = tf.ragged.constant([token_ids[row] for row in ours.order])
     batches = tf.data.Dataset.from_tensor_slices(ragged).ragged_batch(batch_size)
     rows = [sorted(map(tuple, batch.to_list())) for batch in batches]
-    arrays = [ours[i][0] for i in range(len(ours))]
-    real = [
-        zip(batch["token_ids"], batch["padding_mask"].sum(axis=1), strict=True)
-        for batch in arrays
-    ]
-    mine = [
-        sorted(tuple(int(i) for i in ids[:length]) for ids, length in batch)
-        for batch in real
-    ]
-    course.claim(
-        "the same texts stand in the same batches", sorted(rows) == sorted(mine)
-    )
+    mine = []
+    for arrays in (ours[i][0] for i in range(len(ours))):
+        lengths = arrays["padding_mask"].sum(axis=1)
+        real = zip(arrays["token_ids"].tolist(), lengths, strict=True)
+        mine.append(sorted(tuple(ids[:length]) for ids, length in real))
+    equal = sorted(rows) == sorted(mine)
+    course.claim("the same texts stand in the same batches", equal)
 
 # %% [markdown]
 # ## Exercises

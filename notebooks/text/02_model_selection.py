@@ -63,12 +63,9 @@ import keras_hub
 
 keras.utils.set_random_seed(seed)
 size = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16}
-bert = keras_hub.models.BertBackbone(
-    100, intermediate_dim=32, max_sequence_length=12, **size
-)
-gpt = keras_hub.models.GPT2Backbone(
-    100, intermediate_dim=32, max_sequence_length=12, **size
-)
+for_text = {"intermediate_dim": 32, "max_sequence_length": 12}
+bert = keras_hub.models.BertBackbone(100, **size, **for_text)
+gpt = keras_hub.models.GPT2Backbone(100, **size, **for_text)
 vit = keras_hub.models.ViTBackbone((8, 8, 1), patch_size=2, mlp_dim=32, **size)
 
 # %% [markdown]
@@ -83,12 +80,8 @@ from_bert = bert(
     {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": padding_mask}
 )
 from_gpt = gpt({"token_ids": ids, "padding_mask": padding_mask})
-print(
-    "BERT",
-    ids.shape,
-    "->",
-    {name: tuple(array.shape) for name, array in from_bert.items()},
-)
+shapes = {name: tuple(array.shape) for name, array in from_bert.items()}
+print("BERT", ids.shape, "->", shapes)
 print("GPT ", ids.shape, "->", tuple(from_gpt.shape))
 print("ViT ", image.shape, "->", tuple(vit(image).shape))
 
@@ -133,7 +126,7 @@ changed[0, 4] = 64
 
 
 def moved(model, key=None):
-    """Which of the eight outputs differ between the two texts, and by how much the most."""
+    """By how much each of the eight outputs differs at most between the two texts."""
     texts = np.concatenate([ids, changed])
     inputs = models.inputs_of(texts)  # the same dictionary as above, for any texts
     output = model({name: inputs[name] for name in model.input})
@@ -142,13 +135,10 @@ def moved(model, key=None):
 
 
 print("outputs that move, in GPT:", np.flatnonzero(moved(gpt) > 1e-5).tolist())
-course.claim(
-    "GPT: no output before the changed token moves (0.000001)",
-    moved(gpt)[:4].max() < 1e-6,
-)
-course.claim(
-    "BERT: every output moves (0.00001)", moved(bert, "sequence_output").min() > 1e-5
-)
+most = moved(gpt)[:4].max()
+course.claim("GPT: no output before the changed token moves (0.000001)", most < 1e-6)
+least = moved(bert, "sequence_output").min()
+course.claim("BERT: every output moves (0.00001)", least > 1e-5)
 
 # %% [markdown]
 # So GPT can be trained on all places of a text at once to say the next token, and never sees the answer. BERT reads both ways: better for
@@ -186,11 +176,8 @@ by_hand = {
     "GPT": (100 + 12) * d + layers * block(d, f) + 2 * d,
     "ViT": 2 * 2 * 1 * d + d + d + (16 + 1) * d + layers * block(d, f) + 2 * d,
 }
-counted = {
-    "BERT": bert.count_params(),
-    "GPT": gpt.count_params(),
-    "ViT": vit.count_params(),
-}
+families = {"BERT": bert, "GPT": gpt, "ViT": vit}
+counted = {name: model.count_params() for name, model in families.items()}
 print(pd.DataFrame({"by hand": by_hand, "counted by Keras": counted}).to_string())
 course.claim(
     "BERT: by hand as many as Keras counts", by_hand["BERT"] == counted["BERT"]
@@ -203,18 +190,11 @@ course.claim("ViT: by hand as many as Keras counts", by_hand["ViT"] == counted["
 
 # %%
 it = classifier.backbone
-numbers = architecture.encoder_parameters(
-    it.vocabulary_size,
-    it.max_sequence_length,
-    it.hidden_dim,
-    it.num_layers,
-    it.intermediate_dim,
-)
-words = it.vocabulary_size * it.hidden_dim
-print(
-    f"{numbers:,} numbers, {words / numbers:.0%} of them in the vectors of"
-    f" {it.vocabulary_size:,} word pieces"
-)
+sizes = it.vocabulary_size, it.max_sequence_length, it.hidden_dim
+numbers = architecture.encoder_parameters(*sizes, it.num_layers, it.intermediate_dim)
+share = it.vocabulary_size * it.hidden_dim / numbers
+print(f"{numbers:,} numbers, {share:.0%} of them ", end="")
+print(f"in the vectors of {it.vocabulary_size:,} word pieces")
 course.claim(
     "the backbone has as many as the formula says", numbers == it.count_params()
 )
@@ -271,10 +251,8 @@ keras.utils.set_random_seed(seed)
 backbone = keras_hub.models.ViTBackbone(
     (8, 8, 1), patch_size=2, num_layers=3, num_heads=4, hidden_dim=64, mlp_dim=128
 )
-vision = keras.Model(
-    backbone.input,
-    keras.layers.Dense(10, dtype="float32", name="logits")(backbone.output[:, 0]),
-)
+head = keras.layers.Dense(10, dtype="float32", name="logits")
+vision = keras.Model(backbone.input, head(backbone.output[:, 0]))
 steps = vit_epochs * -(-len(train_x) // 32)
 rates = keras.optimizers.schedules.CosineDecay(
     1e-5, steps, warmup_target=2e-3, warmup_steps=steps // 10
@@ -284,9 +262,7 @@ vision.compile(keras.optimizers.AdamW(rates, weight_decay=0.01), loss)
 print(f"{vision.count_params():,} parameters")
 
 # %% tags=["nbval-ignore-output"]
-history = vision.fit(
-    train_x, train_y, batch_size=32, epochs=vit_epochs, verbose=0
-).history["loss"]
+vision.fit(train_x, train_y, batch_size=32, epochs=vit_epochs, verbose=0)
 logits = vision.predict(test_x, verbose=0)
 answers["ViT"] = np.asarray(keras.ops.softmax(logits))
 table = evaluation.compare(test_y, answers)
@@ -315,14 +291,10 @@ characters = ["?"] + sorted(set(some))  # number 0 stands for a character never 
 
 
 def windows(text):
-    """Ids of 64 characters a row, and of the character that follows each: two int32 (rows, 64)."""
-    found = np.array(
-        [characters.index(c) if c in characters else 0 for c in text], dtype="int32"
-    )
-    rows = (len(found) - 1) // 64
-    return found[: 64 * rows].reshape(rows, 64), found[1 : 64 * rows + 1].reshape(
-        rows, 64
-    )
+    """Ids of 64 characters a row and of those that follow: two int32 (rows, 64)."""
+    found = [characters.index(c) if c in characters else 0 for c in text]
+    found, end = np.array(found, dtype="int32"), 64 * ((len(found) - 1) // 64)
+    return found[:end].reshape(-1, 64), found[1 : end + 1].reshape(-1, 64)
 
 
 read, following = windows(some)
@@ -335,41 +307,30 @@ print(read.shape, unseen.shape, len(characters), "characters")
 
 # %%
 kinds = len(characters)
-# plus one: no probability is 0
+# One more of each, so that no probability is 0.
 single = np.bincount(following.ravel(), minlength=kinds) + 1
 pairs = np.ones((kinds, kinds))
 np.add.at(pairs, (read.ravel(), following.ravel()), 1)
 after = pairs / pairs.sum(axis=1, keepdims=True)
-losses = {
-    "uniform": np.log(kinds),
-    "frequencies": -np.log((single / single.sum())[unseen_following]).mean(),
-}
+losses = {"uniform": np.log(kinds)}
+losses["frequencies"] = -np.log((single / single.sum())[unseen_following]).mean()
 losses["pairs"] = -np.log(after[unseen, unseen_following]).mean()
 
 # %% tags=["nbval-ignore-output"]
 keras.utils.set_random_seed(seed)
+size = {"num_layers": 2, "num_heads": 4, "hidden_dim": 64, "intermediate_dim": 256}
 small_gpt = keras_hub.models.GPT2Backbone(
-    kinds,
-    num_layers=2,
-    num_heads=4,
-    hidden_dim=64,
-    intermediate_dim=256,
-    max_sequence_length=64,
-    dropout=0.0,
+    kinds, **size, max_sequence_length=64, dropout=0.0
 )
-writer = keras.Model(
-    small_gpt.input, small_gpt.token_embedding(small_gpt.output, reverse=True)
-)
+logits = small_gpt.token_embedding(small_gpt.output, reverse=True)
+writer = keras.Model(small_gpt.input, logits)
 writer.compile(keras.optimizers.AdamW(3e-3), loss)
 inputs = [
     {"token_ids": part, "padding_mask": np.ones_like(part)} for part in (read, unseen)
 ]
-before = writer.evaluate(inputs[1], unseen_following, verbose=0)
+losses["GPT, untrained"] = writer.evaluate(inputs[1], unseen_following, verbose=0)
 writer.fit(inputs[0], following, batch_size=16, epochs=gpt_epochs, verbose=0)
-losses |= {
-    "GPT, untrained": before,
-    "GPT": writer.evaluate(inputs[1], unseen_following, verbose=0),
-}
+losses["GPT"] = writer.evaluate(inputs[1], unseen_following, verbose=0)
 print(pd.Series(losses).round(2).to_string())
 
 # %%
@@ -399,9 +360,8 @@ course.finding(
 
 # %% tags=["nbval-ignore-output"]
 texts = splits["validation"]["text"].tolist()
-tokens = int(
-    np.median([len(row) for row in models.token_ids(classifier.tokenizer, texts)])
-)
+lengths = [len(row) for row in models.token_ids(classifier.tokenizer, texts)]
+tokens = int(np.median(lengths))
 
 
 def predict(batch):
@@ -412,14 +372,10 @@ def predict(batch):
 alone, together = (evaluation.latency(predict, texts, size) for size in (1, 32))
 shape = it.num_layers, it.hidden_dim, it.intermediate_dim
 work = architecture.forward_operations(*shape, tokens)
-print(
-    f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, at most"
-    f" {it.max_sequence_length} tokens a text"
-)
-print(
-    f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, {alone:.1f} ms"
-    f" alone, {together:.1f} ms in batches of 32"
-)
+print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, ", end="")
+print(f"at most {it.max_sequence_length} tokens a text")
+print(f"{tokens} tokens a text: {work / 1e9:.2f} billion operations, ", end="")
+print(f"{alone:.1f} ms alone, {together:.1f} ms in batches of 32")
 
 # %% [markdown]
 # ## Choosing: what others published
@@ -430,30 +386,18 @@ print(
 
 # %%
 published = architecture.read_facts("models")
-shown = published[
-    ["model", "parameters", "layers", "width", "longest_input", "languages", "licence"]
-].fillna("")
-print(
-    shown.assign(parameters=(published["parameters"] / 1e6).round(1)).to_string(
-        index=False
-    )
-)
+columns = "model parameters layers width longest_input languages licence".split()
+millions = (published["parameters"] / 1e6).round(1)
+shown = published[columns].fillna("").assign(parameters=millions)
+print(shown.to_string(index=False))
 
 # %%
-encoders = published[
-    published["vocabulary"].notna() & (published["family"] == "encoder")
-]
+encoders = published[published["family"] == "encoder"].dropna(subset="vocabulary")
 for row in encoders.itertuples():
     plain = row.model == "DistilBERT"  # no segments, no pooled output
     extra = {"segments": 0, "pooler": False} if plain else {}
-    derived = architecture.encoder_parameters(
-        int(row.vocabulary),
-        row.longest_input,
-        row.width,
-        row.layers,
-        int(row.feed_forward),
-        **extra,
-    )
+    sizes = int(row.vocabulary), row.longest_input, row.width, row.layers
+    derived = architecture.encoder_parameters(*sizes, int(row.feed_forward), **extra)
     assert derived == row.parameters, row.model
 course.claim("ten encoders: the formula gives the table's number", len(encoders) == 10)
 gpt_2 = architecture.decoder_parameters(50257, 1024, 768, 12, 3072)
@@ -463,11 +407,8 @@ course.claim("and ViT-B/16", vit_b_16 == 85_798_656)
 
 # %%
 for row in published.itertuples():
-    print(
-        f"{row.model}: {row.quality} ({row.benchmark}, {row.split})".replace(
-            ", nan", ""
-        )
-    )
+    line = f"{row.model}: {row.quality} ({row.benchmark}, {row.split})"
+    print(line.replace(", nan", ""))
     print(f"    {row.source}")
 
 # %% [markdown]
@@ -532,9 +473,8 @@ print(*[name for name in presets if name.startswith("bert_")], sep="\n")
 print(presets["bert_base_zh"]["kaggle_handle"])
 
 # %% tags=["raises-exception"]
-print(
-    models.locate("bert_base_zh"), models.locate("hf://google-bert/bert-base-chinese")
-)
+print(models.locate("bert_base_zh"), end=" ")
+print(models.locate("hf://google-bert/bert-base-chinese"))
 models.locate("./my-bert")
 
 # %% [markdown]
@@ -560,9 +500,8 @@ class LooksLikeWeights:
 
 
 pickle.loads(pickle.dumps(LooksLikeWeights()))
-course.claim(
-    "loading the pickle ran a function", diary == ["I ran while you loaded me"]
-)
+written = ["I ran while you loaded me"]
+course.claim("loading the pickle ran a function", diary == written)
 
 # %% [markdown]
 # **safetensors** can hold numbers only: 8 bytes say how long the header is, the header (JSON) names each tensor with type, shape and place,
@@ -600,11 +539,8 @@ from pathlib import Path
 copy = Path(tempfile.mkdtemp()) / "copy"
 shutil.copytree(folder, copy)
 film = models.load_tokenizer().token_to_id("film")
-place = (
-    start
-    + tensors["embeddings.word_embeddings.weight"]["data_offsets"][0]
-    + 4 * 384 * film
-)
+offset = tensors["embeddings.word_embeddings.weight"]["data_offsets"][0]
+place = start + offset + 4 * 384 * film
 with (copy / "model.safetensors").open("r+b") as file:
     file.seek(place)
     vector = np.frombuffer(file.read(4 * 384), "<f4")
@@ -631,11 +567,8 @@ course.claim(
 # `helpers/models.py`. And without that check?
 
 # %% tags=["nbval-ignore-output"]
-sentences = [
-    "The film was wonderful.",
-    "The hotel was wonderful.",
-    "I want my money back.",
-]
+sentences = ["The film was wonderful.", "The hotel was wonderful."]
+sentences.append("I want my money back.")
 both = [models.make_classifier(weights) for weights in (models.MINILM, copy)]
 vectors = [finetuning.mean_features(each, sentences) for each in both]
 shutil.rmtree(copy.parent)
@@ -646,8 +579,8 @@ for sentence, value in zip(sentences, similarity, strict=True):
 
 # %%
 course.claim(
-    "it loads without a word; the sentence with 'film' has another vector (cosine under"
-    " 0.95)",
+    "it loads without a word;"
+    " the sentence with 'film' has another vector (cosine under 0.95)",
     similarity[0] < 0.95,
 )
 course.claim(
@@ -671,7 +604,7 @@ variants[range(8), range(8)] = 64  # row j: token j is another
 
 
 def vectors_of(model, key=None):
-    """A function from token ids to the model's vectors; the last two places stay padding."""
+    """A function from token ids to vectors; the last two places stay padding."""
 
     def compute(tokens):
         inputs = models.inputs_of(tokens, np.tile(padding_mask, (len(tokens), 1)))
@@ -698,11 +631,8 @@ course.claim(
 # The padding's own vectors do change; nobody looks at them. For ViT we brighten one patch at a time:
 
 # %%
-patches = (
-    np.kron(np.eye(16).reshape(16, 4, 4), np.ones((2, 2)))
-    .reshape(16, 8, 8, 1)
-    .astype("float32")
-)
+patches = np.kron(np.eye(16).reshape(16, 4, 4), np.ones((2, 2)))
+patches = patches.reshape(16, 8, 8, 1).astype("float32")
 by_vit = architecture.measure_influence(vit, image[0], image + patches) > 1e-5
 print(by_vit.shape)
 course.claim(
@@ -719,12 +649,8 @@ course.claim(
 # %%
 def pairs_share(tokens, width=384, feed_forward=1536):
     """Share of a block's work that attention between pairs of tokens takes."""
-    return (
-        2
-        * tokens
-        * width
-        / (4 * width**2 + 2 * width * feed_forward + 2 * tokens * width)
-    )
+    pairs = 2 * tokens * width
+    return pairs / (4 * width**2 + 2 * width * feed_forward + pairs)
 
 
 print({tokens: f"{pairs_share(tokens):.0%}" for tokens in (24, 128, 512, 8192)})
@@ -742,10 +668,8 @@ course.claim("in one of 512 tokens, over 15 %", pairs_share(512) > 0.15)
 # %%
 beyond = architecture.read_facts("beyond_text").fillna("")
 for row in beyond.itertuples():
-    print(
-        f"{row.task}: {row.family}\n    read: {row.read}, {row.year}\n    load:"
-        f" {row.keras_hub_class or row.guide} {row.preset}".rstrip()
-    )
+    print(f"{row.task}: {row.family}\n    read: {row.read}, {row.year}")
+    print(f"    load: {row.keras_hub_class or row.guide} {row.preset}".rstrip())
 
 # %%
 listed = beyond[beyond["keras_hub_class"] != ""]

@@ -37,6 +37,8 @@ problems = 20  # random problems on which each loss is held against Keras
 star_texts = 800
 
 # %%
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -44,13 +46,13 @@ from helpers import data, figures, finetuning, models, runtime
 
 course = runtime.start(seed, profile, source)
 import keras
+from keras import optimizers
 
 random = np.random.default_rng(seed)
-# NumPy counts in float64, 16 digits; so can Keras on TensorFlow. JAX has float32, 7
-# digits, unless told otherwise.
-precision, tolerance = (
-    ("float64", 1e-6) if course.backend == "tensorflow" else ("float32", 1e-4)
-)
+# NumPy counts in float64, 16 digits; so can Keras on TensorFlow.
+# JAX has float32, 7 digits, unless told otherwise.
+in_float64 = course.backend == "tensorflow"
+precision, tolerance = ("float64", 1e-6) if in_float64 else ("float32", 1e-4)
 
 # %% [markdown]
 # ## A number: mean squared error (均方误差)
@@ -67,12 +69,8 @@ def mean_squared_error(truth, predicted):
 
 
 stars, guesses = np.array([5.0, 1.0, 4.0]), np.array([4.0, 1.0, 2.0])
-print(
-    "squared errors",
-    (stars - guesses) ** 2,
-    "mean",
-    round(mean_squared_error(stars, guesses), 2),
-)
+error = round(mean_squared_error(stars, guesses), 2)
+print("squared errors", (stars - guesses) ** 2, "mean", error)
 
 # %% [markdown]
 # An error of 2 counts four times as much as an error of 1: MSE hates large misses. Now against Keras, on random problems.
@@ -100,12 +98,8 @@ course.claim(
 # %%
 column = guesses[:, None]  # (3, 1), as a model gives it
 print("differences", (stars - column).shape)
-print(
-    "right",
-    round(mean_squared_error(stars, guesses), 2),
-    "wrong",
-    round(mean_squared_error(stars, column), 2),
-)
+wrong = round(mean_squared_error(stars, column), 2)
+print("right", error, "wrong", wrong)
 course.claim(
     "perfect predictions in the wrong shape have an error over 1",
     mean_squared_error(stars, stars[:, None]) > 1,
@@ -144,10 +138,8 @@ course.claim(
 # %%
 truth, always_one = np.array([1, 0, 0, 1]), np.full(4, 1 - 1e-9)
 as_printed = -np.sum(truth * np.log(always_one))
-print(
-    f"as printed {abs(as_printed):.2f}, right"
-    f" {binary_cross_entropy(truth, always_one):.2f}"
-)
+right = binary_cross_entropy(truth, always_one)
+print(f"as printed {abs(as_printed):.2f}, right {right:.2f}")
 course.claim("as printed, always saying 1 has a loss of 0", abs(as_printed) < 1e-6)
 
 # %% [markdown]
@@ -175,20 +167,15 @@ def softmax(logits):
     return raised / raised.sum(axis=1, keepdims=True)
 
 # %%
-theirs = (
-    keras.losses.CategoricalCrossentropy(dtype=precision),
-    keras.losses.SparseCategoricalCrossentropy(dtype=precision),
-)
+categorical = keras.losses.CategoricalCrossentropy(dtype=precision)
+sparse = keras.losses.SparseCategoricalCrossentropy(dtype=precision)
 for _ in range(problems):
     n, classes = random.integers(1, 100), random.integers(2, 10)
     label, p = random.integers(0, classes, n), softmax(random.normal(size=(n, classes)))
-    ours = (
-        categorical_cross_entropy(np.eye(classes)[label], p),
-        sparse_cross_entropy(label, p),
-    )
-    assert same(ours[0], theirs[0](np.eye(classes)[label], p)) and same(
-        ours[1], theirs[1](label, p)
-    )
+    one_hot = np.eye(classes)[label]
+    ours = categorical_cross_entropy(one_hot, p), sparse_cross_entropy(label, p)
+    assert same(ours[0], categorical(one_hot, p))
+    assert same(ours[1], sparse(label, p))
 course.claim("ours are Keras's, and both are one number", same(*ours))
 
 # %% [markdown]
@@ -201,14 +188,8 @@ course.claim("ours are Keras's, and both are one number", same(*ours))
 z = np.array([[0, 200]], dtype="float32")
 with np.errstate(all="ignore"):  # NumPy would warn; a graphics card does not
     raised = np.exp(z)
-    print(
-        "exp",
-        raised,
-        "softmax",
-        raised / raised.sum(),
-        "loss",
-        -np.log(raised / raised.sum())[0, 0],
-    )
+    p = raised / raised.sum()
+    print("exp", raised, "softmax", p, "loss", -np.log(p)[0, 0])
     p = softmax(z)
     print("our softmax", p, "loss", -np.log(p)[0, 0])
 course.claim(
@@ -244,17 +225,12 @@ from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 from_probabilities = keras.losses.SparseCategoricalCrossentropy()
 for size in (10, 50, 200):
     z = np.array([[0, size]], dtype="float32")
-    values = (
-        float(from_logits(np.array([0]), z)),
-        float(from_probabilities(np.array([0]), softmax(z))),
-    )
-    print(
-        f"logits 0 and {size:3}: from logits {values[0]:5.1f}, from probabilities"
-        f" {values[1]:5.1f}"
-    )
+    safe = float(from_logits(np.array([0]), z))
+    cut = float(from_probabilities(np.array([0]), softmax(z)))
+    print(f"logits 0 and {size:3}: ", end="")
+    print(f"from logits {safe:5.1f}, from probabilities {cut:5.1f}")
 course.claim(
-    "from probabilities Keras's loss ends under 16.2",
-    values[1] < 16.2 and values[0] == 200,
+    "from probabilities Keras's loss ends under 16.2", cut < 16.2 and safe == 200
 )
 
 # %% [markdown]
@@ -280,7 +256,7 @@ print(cross_entropy_gradient(np.array([0]), np.array([[0.0, 2.0]])).round(2))
 
 # %%
 def numerical_gradient(function, at, step=1e-5):
-    """Derivative of `function` by each number of the float64 array `at`, by central differences."""
+    """Derivative by each number of the float64 array `at`, by central differences."""
     slopes = np.zeros_like(at)
     for place in np.ndindex(at.shape):
         move = np.zeros_like(at)
@@ -290,12 +266,9 @@ def numerical_gradient(function, at, step=1e-5):
 
 
 label, logits = random.integers(0, 4, 6), random.normal(size=(6, 4))
-difference = cross_entropy_gradient(label, logits) - numerical_gradient(
-    lambda z: cross_entropy(label, z), logits
-)
-course.claim(
-    "(p - y) / n is the gradient, within 0.00000001", np.abs(difference).max() < 1e-8
-)
+numerical = numerical_gradient(lambda z: cross_entropy(label, z), logits)
+off = np.abs(cross_entropy_gradient(label, logits) - numerical).max()
+course.claim("(p - y) / n is the gradient, within 0.00000001", off < 1e-8)
 
 # %% [markdown]
 # ## A test bed for optimizers (优化器)
@@ -318,10 +291,9 @@ def squares_gradient(X, y, weights):
 
 X, y = least_squares(seed)
 at = random.normal(size=8)
-difference = squares_gradient(X, y, at) - numerical_gradient(
-    lambda w: mean_squared_error(y, X @ w), at
-)
-course.claim("its gradient is right, within 0.000001", np.abs(difference).max() < 1e-6)
+numerical = numerical_gradient(lambda w: mean_squared_error(y, X @ w), at)
+off = np.abs(squares_gradient(X, y, at) - numerical).max()
+course.claim("its gradient is right, within 0.000001", off < 1e-6)
 
 # %% [markdown]
 # ## SGD, momentum (动量), Adagrad
@@ -396,10 +368,8 @@ def follow_keras(optimizer, gradient, weights, steps):
     """The same with an optimizer of Keras."""
     variable, path = keras.Variable(weights, dtype=precision), [weights]
     for _ in range(steps):
-        optimizer.apply(
-            [keras.ops.convert_to_tensor(gradient(path[-1]), dtype=precision)],
-            [variable],
-        )
+        slope = keras.ops.convert_to_tensor(gradient(path[-1]), dtype=precision)
+        optimizer.apply([slope], [variable])
         path.append(keras.ops.convert_to_numpy(variable))
     return np.array(path)
 
@@ -408,49 +378,26 @@ def follow_keras(optimizer, gradient, weights, steps):
 # rounded knobs. Then each of the 200 steps agrees.
 
 # %%
-betas = {"beta_1": 0.9, "beta_2": 0.999}
+with_momentum = {"learning_rate": 0.02, "momentum": 0.9}
+adams = {"learning_rate": 0.05, "beta_1": 0.9, "beta_2": 0.999}
 rules = {  # our rule, the state that it begins with, Keras's class, knobs for both
-    "SGD": (sgd, None, keras.optimizers.SGD, {"learning_rate": 0.05}),
-    "momentum": (
-        momentum,
-        0.0,
-        keras.optimizers.SGD,
-        {"learning_rate": 0.02, "momentum": 0.9},
-    ),
-    "Adagrad": (adagrad, 0.1, keras.optimizers.Adagrad, {"learning_rate": 0.5}),
-    "Adam": (
-        adam,
-        (0, 0.0, 0.0),
-        keras.optimizers.Adam,
-        {"learning_rate": 0.05} | betas,
-    ),
-    "AdamW": (
-        adamw,
-        (0, 0.0, 0.0),
-        keras.optimizers.AdamW,
-        {"learning_rate": 0.05, "weight_decay": 0.1} | betas,
-    ),
+    "SGD": (sgd, None, optimizers.SGD, {"learning_rate": 0.05}),
+    "momentum": (momentum, 0.0, optimizers.SGD, with_momentum),
+    "Adagrad": (adagrad, 0.1, optimizers.Adagrad, {"learning_rate": 0.5}),
+    "Adam": (adam, (0, 0.0, 0.0), optimizers.Adam, adams),
+    "AdamW": (adamw, (0, 0.0, 0.0), optimizers.AdamW, adams | {"weight_decay": 0.1}),
 }
 agree = []
 for rule, state, theirs, knobs in rules.values():
     knobs = {knob: float(np.float32(value)) for knob, value in knobs.items()}
     for number in range(3):
         X, y = least_squares(seed + number)
-        ours = follow(
-            rule,
-            state,
-            lambda w: squares_gradient(X, y, w),
-            np.zeros(8),
-            steps,
-            **knobs,
-        )
-        its = follow_keras(
-            theirs(**knobs), lambda w: squares_gradient(X, y, w), np.zeros(8), steps
-        )
+        gradient = partial(squares_gradient, X, y)
+        ours = follow(rule, state, gradient, np.zeros(8), steps, **knobs)
+        its = follow_keras(theirs(**knobs), gradient, np.zeros(8), steps)
         agree.append(same(ours, its))
-course.claim(
-    f"each step of {', '.join(rules)} is Keras's, on 3 random problems", all(agree)
-)
+names = ", ".join(rules)
+course.claim(f"each step of {names} is Keras's, on 3 random problems", all(agree))
 
 # %% [markdown]
 # ## The learning rate: too small, right, too large
@@ -458,43 +405,13 @@ course.claim(
 # On a bowl with steepest curvature $L$ (曲率; for least squares the largest eigenvalue of $\frac2nX^\top X$), gradient descent falls at each step
 # if $\alpha<2/L$. Beyond that, each step along the steepest direction lands higher on the other side.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 X, y = least_squares(seed)
 steepest = np.linalg.eigvalsh(2 / len(X) * X.T @ X).max()
-curves = {}
-figure, axes = figures.new(
-    "The same 40 steps at three rates", "step", "mean squared error"
-)
-for share, colour, line in (
-    (0.02, figures.BLUE, ":"),
-    (1.0, figures.GREEN, "-"),
-    (2.1, figures.ORANGE, "--"),
-):
-    path = follow(
-        sgd,
-        None,
-        lambda w: squares_gradient(X, y, w),
-        np.zeros(8),
-        40,
-        learning_rate=share / steepest,
-    )
+gradient, curves = partial(squares_gradient, X, y), {}
+for share in (0.02, 1.0, 2.1):
+    path = follow(sgd, None, gradient, np.zeros(8), 40, learning_rate=share / steepest)
     curves[share] = np.array([mean_squared_error(y, X @ w) for w in path])
-    axes.plot(
-        curves[share],
-        color=colour,
-        linestyle=line,
-        linewidth=2,
-        label=f"rate {share:g} / L",
-    )
-axes.set_yscale("log")
-axes.legend(frameon=False)
-figures.show(
-    figure,
-    "Three loss curves: with the small rate it falls slowly, with the right one within"
-    " ten steps; with the large one it rises.",
-)
-
-# %%
 course.claim(
     "under 2 / L the loss falls at each step",
     all(np.diff(curves[share]).max() < 1e-9 for share in (0.02, 1.0)),
@@ -504,48 +421,57 @@ course.claim(
     curves[2.1][-1] > 3 * curves[1.0][-1],
 )
 
+# %% tags=["nbval-ignore-output"]
+title = "The same 40 steps at three rates"
+figure, axes = figures.new(title, "step", "mean squared error")
+styles = (figures.BLUE, ":"), (figures.GREEN, "-"), (figures.ORANGE, "--")
+for (share, curve), (colour, line) in zip(curves.items(), styles, strict=True):
+    label = f"rate {share:g} / L"
+    axes.plot(curve, color=colour, linestyle=line, linewidth=2, label=label)
+axes.set_yscale("log")
+axes.legend(frameon=False)
+figures.show(
+    figure,
+    "Three loss curves: with the small rate it falls slowly, with the right one within"
+    " ten steps; with the large one it rises.",
+)
+
 # %% [markdown]
 # ## A ravine (峡谷)
 #
 # Where one direction is a hundred times as steep as another (condition number 100, 条件数), the steep one limits the rate, and along
 # the flat one SGD crawls. Momentum adds up what points the same way; Adam divides each coordinate by its own slope.
 
-# %% tags=["nbval-ignore-output"]
-slopes, ends, begin = np.array([1.0, 100.0]), {}, np.array([-10.0, 1.0])
-figure, axes = figures.new(
-    "60 steps in a ravine",
-    "weight 1, the flat direction",
-    "weight 2, the steep direction",
-)
-x, up = np.meshgrid(np.linspace(-11, 4, 100), np.linspace(-1.6, 1.6, 100))
-axes.contour(
-    x, up, (x**2 + 100 * up**2) / 2, levels=[1, 5, 15, 30, 60, 100], colors="lightgrey"
-)
+# %%
+slopes, begin = np.array([1.0, 100.0]), np.array([-10.0, 1.0])
 ways = {
     "SGD": (sgd, None, {"learning_rate": 0.018}),
     "Adam": (adam, (0, 0.0, 0.0), {"learning_rate": 0.5}),
+    "momentum": (momentum, 0.0, {"learning_rate": 0.018, "momentum": 0.8}),
 }
-ways["momentum"] = momentum, 0.0, {"learning_rate": 0.018, "momentum": 0.8}
-for (name, (rule, state, knobs)), style in zip(
-    ways.items(), ("o-", "s--", "^:"), strict=True
-):
-    path = follow(rule, state, lambda w: slopes * w, begin, 60, **knobs)
-    colour = {"SGD": figures.BLUE, "Adam": figures.GREEN, "momentum": figures.ORANGE}[
-        name
-    ]
+paths, ends = {}, {}
+for name, (rule, state, knobs) in ways.items():
+    paths[name] = follow(rule, state, lambda w: slopes * w, begin, 60, **knobs)
+    ends[name] = (slopes * paths[name][-1] ** 2).sum() / 2
+course.claim(
+    "after 60 steps momentum and Adam are under a tenth of SGD's loss",
+    10 * max(ends["Adam"], ends["momentum"]) < ends["SGD"],
+)
+
+# %% tags=["nbval-ignore-output"]
+directions = "weight 1, the flat direction", "weight 2, the steep direction"
+figure, axes = figures.new("60 steps in a ravine", *directions)
+x, up = np.meshgrid(np.linspace(-11, 4, 100), np.linspace(-1.6, 1.6, 100))
+heights = (x**2 + 100 * up**2) / 2
+axes.contour(x, up, heights, levels=[1, 5, 15, 30, 60, 100], colors="lightgrey")
+styles = ("o-", figures.BLUE), ("s--", figures.GREEN), ("^:", figures.ORANGE)
+for (name, path), (style, colour) in zip(paths.items(), styles, strict=True):
     axes.plot(*path.T, style, color=colour, markersize=3, label=name)
-    ends[name] = (slopes * path[-1] ** 2).sum() / 2
 axes.legend(frameon=False)
 figures.show(
     figure,
     "Paths over the contours of a long narrow valley: SGD zigzags and stops half-way,"
     " momentum and Adam come to the bottom.",
-)
-
-# %%
-course.claim(
-    "after 60 steps momentum and Adam are under a tenth of SGD's loss",
-    10 * max(ends["Adam"], ends["momentum"]) < ends["SGD"],
 )
 
 # %% [markdown]
@@ -554,41 +480,17 @@ course.claim(
 # Without $1/n$ the gradient grows with the batch: with 256 texts the step is 256 times as large. A rate that was right for
 # the mean is far beyond $2/L$ for the sum. (It does not run off to infinity only because $p-y$ is bounded.) The same rate, the same data:
 
-# %% tags=["nbval-ignore-output"]
+# %%
 X, noise = random.normal(size=(256, 10)), random.gumbel(size=(256, 3))
 label = (X @ random.normal(size=(10, 3)) + noise).argmax(axis=1)
-figure, axes = figures.new(
-    "Cross-entropy of 256 texts at rate 0.5", "step", "mean cross-entropy (nats a text)"
-)
 curves = {}
-for name, times, colour, line in (
-    ("mean", 1, figures.GREEN, "-"),
-    ("sum", 256, figures.ORANGE, "--"),
-):
-    path = follow(
-        sgd,
-        None,
-        lambda W: times * X.T @ cross_entropy_gradient(label, X @ W),
-        np.zeros((10, 3)),
-        100,
-        learning_rate=0.5,
-    )
-    curves[name] = np.array([cross_entropy(label, X @ W) for W in path])
-    axes.plot(
-        curves[name],
-        color=colour,
-        linestyle=line,
-        linewidth=2,
-        label=f"gradient of the {name}",
-    )
-axes.legend(frameon=False)
-figures.show(
-    figure,
-    "Two curves over 100 steps: with the mean the loss falls smoothly, with the sum it"
-    " jumps up at once and stays far above.",
-)
+for name, times in {"mean": 1, "sum": 256}.items():
 
-# %%
+    def gradient(W, times=times):
+        return times * X.T @ cross_entropy_gradient(label, X @ W)
+
+    path = follow(sgd, None, gradient, np.zeros((10, 3)), 100, learning_rate=0.5)
+    curves[name] = np.array([cross_entropy(label, X @ W) for W in path])
 course.claim(
     "with the mean the loss falls at each step", np.diff(curves["mean"]).max() < 0
 )
@@ -597,55 +499,57 @@ course.claim(
     curves["sum"][1:].min() > curves["sum"][0],
 )
 
+# %% tags=["nbval-ignore-output"]
+title = "Cross-entropy of 256 texts at rate 0.5"
+figure, axes = figures.new(title, "step", "mean cross-entropy (nats a text)")
+styles = (figures.GREEN, "-"), (figures.ORANGE, "--")
+for (name, curve), (colour, line) in zip(curves.items(), styles, strict=True):
+    of = f"gradient of the {name}"
+    axes.plot(curve, color=colour, linestyle=line, linewidth=2, label=of)
+axes.legend(frameon=False)
+figures.show(
+    figure,
+    "Two curves over 100 steps: with the mean the loss falls smoothly, with the sum it"
+    " jumps up at once and stays far above.",
+)
+
 # %% [markdown]
 # ## The article's SGD: "each sample", with a formula for all
 #
 # Its words describe a step for each text, its $L$ is the loss of all texts. The two differ: one is noisy and cheap, the other smooth, and each
 # step reads everything. In practice one takes **mini-batches** (小批量), between the two.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 X, y = least_squares(seed, n=256)
-figure, axes = figures.new(
-    "100 updates at rate 0.04, 256 examples", "update", "mean squared error of all"
-)
 curves = {}
-for name, size, colour, line in (
-    ("all", 256, figures.GREEN, "-"),
-    ("16", 16, figures.BLUE, ":"),
-    ("1", 1, figures.ORANGE, "--"),
-):
+for size in (256, 16, 1):
     rows = iter([random.permutation(256)[:size] for _ in range(100)])
-    path = follow(
-        sgd,
-        None,
-        lambda w: squares_gradient(X[r := next(rows)], y[r], w),
-        np.zeros(8),
-        100,
-        learning_rate=0.04,
-    )
-    curves[name] = np.array([mean_squared_error(y, X @ w) for w in path])
-    axes.plot(
-        curves[name],
-        color=colour,
-        linestyle=line,
-        linewidth=2,
-        label=f"{name} in an update",
-    )
+
+    def gradient(w, rows=rows):
+        batch = next(rows)
+        return squares_gradient(X[batch], y[batch], w)
+
+    path = follow(sgd, None, gradient, np.zeros(8), 100, learning_rate=0.04)
+    curves[size] = np.array([mean_squared_error(y, X @ w) for w in path])
+rises = {size: (np.diff(curve) > 1e-9).sum() for size, curve in curves.items()}
+course.claim("with all examples the loss never rises", rises[256] == 0)
+course.claim("with one example it rises in over 20 of 100 updates", rises[1] > 20)
+course.claim("and still ends lower than it began", curves[1][-1] < curves[1][0])
+late = {size: curve[50:].mean() for size, curve in curves.items()}
+course.claim("in the second half it stays higher than with all", late[1] > late[256])
+
+# %% tags=["nbval-ignore-output"]
+title = "100 updates at rate 0.04, 256 examples"
+figure, axes = figures.new(title, "update", "mean squared error of all")
+styles = (figures.GREEN, "-"), (figures.BLUE, ":"), (figures.ORANGE, "--")
+for (size, curve), (colour, line) in zip(curves.items(), styles, strict=True):
+    of = f"{'all' if size == len(X) else size} in an update"
+    axes.plot(curve, color=colour, linestyle=line, linewidth=2, label=of)
 axes.legend(frameon=False)
 figures.show(
     figure,
     "Three falling curves: with all examples smooth, with 16 nearly so, with one"
     " example an update ragged.",
-)
-
-# %%
-rises = {name: (np.diff(values) > 1e-9).sum() for name, values in curves.items()}
-course.claim("with all examples the loss never rises", rises["all"] == 0)
-course.claim("with one example it rises in over 20 of 100 updates", rises["1"] > 20)
-course.claim("and still ends lower than it began", curves["1"][-1] < curves["1"][0])
-late = {name: values[50:].mean() for name, values in curves.items()}
-course.claim(
-    "in the second half it stays higher than with all", late["1"] > late["all"]
 )
 
 # %% [markdown]
@@ -657,41 +561,32 @@ course.claim(
 # With a gradient that is always 1, a corrected step is the rate itself. Without the hats, $m_1=1-\beta_1=0.1$ and $\sqrt{v_1}=\sqrt{0.001}$: the first
 # step is $0.1/0.032\approx3.16$ times too large, and then?
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def adam_as_printed(
     weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
 ):
-    first, second = state
-    first = beta_1 * first + (1 - beta_1) * gradient
-    second = beta_2 * second + (1 - beta_2) * gradient**2
-    return weights - learning_rate * first / (np.sqrt(second) + epsilon), (
-        first,
-        second,
-    )
+    m = beta_1 * state[0] + (1 - beta_1) * gradient
+    v = beta_2 * state[1] + (1 - beta_2) * gradient**2
+    return weights - learning_rate * m / (np.sqrt(v) + epsilon), (m, v)
 
 
-printed = -np.diff(
-    follow(
-        adam_as_printed, (0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0
-    )[:, 0]
+ones = np.ones_like, np.zeros(1), 100  # the gradient, the first weight, the steps
+printed = -np.diff(follow(adam_as_printed, (0.0, 0.0), *ones, learning_rate=1.0)[:, 0])
+right = -np.diff(follow(adam, (0, 0.0, 0.0), *ones, learning_rate=1.0)[:, 0])
+off = np.abs(right - 1).max()
+course.claim("corrected, every step is the rate, within 0.001", off < 0.001)
+course.claim(
+    "as printed, the first is over 3 times the rate, the largest over 6 times",
+    printed[0] > 3 and printed.max() > 6,
 )
-right = -np.diff(
-    follow(adam, (0, 0.0, 0.0), np.ones_like, np.zeros(1), 100, learning_rate=1.0)[:, 0]
-)
-figure, axes = figures.new(
-    "Adam's first hundred steps, gradient always 1", "step", "size of the step (rates)"
-)
-axes.plot(
-    range(1, 101),
-    printed,
-    color=figures.ORANGE,
-    linestyle="--",
-    linewidth=2,
-    label="as printed",
-)
-axes.plot(
-    range(1, 101), right, color=figures.GREEN, linewidth=2, label="with bias correction"
-)
+course.claim("and step 100 is still over 3 times", printed[99] > 3)
+
+# %% tags=["nbval-ignore-output"]
+title = "Adam's first hundred steps, gradient always 1"
+figure, axes = figures.new(title, "step", "size of the step (rates)")
+step, orange, green = range(1, 101), figures.ORANGE, figures.GREEN
+axes.plot(step, printed, "--", color=orange, linewidth=2, label="as printed")
+axes.plot(step, right, color=green, linewidth=2, label="with bias correction")
 axes.set_ylim(bottom=0)
 axes.legend(frameon=False)
 figures.show(
@@ -699,16 +594,6 @@ figures.show(
     "With correction a flat line at 1; as printed it starts above 3, rises above 6 near"
     " step 12 and falls back to 3 at step 100.",
 )
-
-# %%
-course.claim(
-    "corrected, every step is the rate, within 0.001", np.abs(right - 1).max() < 0.001
-)
-course.claim(
-    "as printed, the first is over 3 times the rate, the largest over 6 times",
-    printed[0] > 3 and printed.max() > 6,
-)
-course.claim("and step 100 is still over 3 times", printed[99] > 3)
 
 # %% [markdown]
 # So whoever tunes the printed formula ends with a rate several times too small, or lets the first steps spoil good weights. After some
@@ -730,10 +615,8 @@ train, validation = (pd.concat(frames, ignore_index=True) for frames in parts.va
 train = train.sample(min(star_texts, len(train)), random_state=seed)
 validation = validation.sample(min(400, len(validation)), random_state=seed)
 classifier = models.make_classifier(course.profile.backbone, seed=seed)
-features = [
-    finetuning.mean_features(classifier, frame["text"].tolist())
-    for frame in (train, validation)
-]
+texts = [frame["text"].tolist() for frame in (train, validation)]
+features = [finetuning.mean_features(classifier, part) for part in texts]
 
 # %% [markdown]
 # **Ridge** (岭回归) is a linear model with MSE, and a penalty that it chooses on the training reviews; **logistic regression** one with cross-entropy.
@@ -745,61 +628,38 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 stars, levels = validation[column].to_numpy(), np.unique(train[column])
-ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9))).fit(
-    features[0], train[column]
-)
+ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9)))
+number = ridge.fit(features[0], train[column]).predict(features[1])
 p = finetuning.fit_frozen_head(features[0], train[column]).predict_proba(features[1])
-number = ridge.predict(features[1])
-answers = {
-    "always the mean": np.full(len(stars), train[column].mean()),
-    "number": number,
-}
+mean = np.full(len(stars), train[column].mean())
+answers = {"always the mean": mean, "number": number}
 answers["number, rounded"] = number.round().clip(levels[0], levels[-1])
 answers["likeliest class"] = levels[p.argmax(axis=1)]
-answers["median of classes"] = levels[
-    (p.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=len(levels) - 1)
-]
+median = (p.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=len(levels) - 1)
+answers["median of classes"] = levels[median]
 answers["mean of classes"] = p @ levels
 off = pd.DataFrame(answers).sub(stars, axis=0).abs()
-table = pd.DataFrame(
-    {
-        "MSE": (off**2).mean(),
-        "MAE": off.mean(),
-        "hits": (off == 0).mean(),
-        "3 or more off": (off > 2.5).mean(),
-    }
-)
+table = pd.DataFrame({"MSE": (off**2).mean(), "MAE": off.mean()})
+table["hits"], table["3 or more off"] = (off == 0).mean(), (off > 2.5).mean()
 print(table.round(2).to_string())
 
 # %%
 mse, mae, hits, far = table["MSE"], table["MAE"], table["hits"], table["3 or more off"]
-course.finding(
-    "classes hit over 8 points more than the rounded number",
-    hits["likeliest class"] > hits["number, rounded"] + 0.08,
-)
-course.finding(
-    "the number has an MSE over 0.2 lower", mse["number"] < mse["likeliest class"] - 0.2
-)
-course.finding(
-    "and is 3 stars off less than half as often",
-    far["number"] < far["likeliest class"] / 2,
-)
-course.finding(
-    "in mean absolute error they are within 0.2 of each other",
-    abs(mae["number, rounded"] - mae["likeliest class"]) < 0.2,
-)
-course.finding(
-    "over 40 % of the rounded numbers are 3",
-    (answers["number, rounded"] == 3).mean() > 0.4,
-)
-course.finding(
-    "the median of the classes has a smaller one than either",
-    mae["median of classes"] < mae[["number", "likeliest class"]].min(),
-)
-course.finding(
-    "the mean of the classes has the number's MSE, within 0.2",
-    abs(mse["mean of classes"] - mse["number"]) < 0.2,
-)
+rounded, likeliest = "number, rounded", "likeliest class"
+more = hits[likeliest] - hits[rounded]
+course.finding("classes hit over 8 points more than the rounded number", more > 0.08)
+lower = mse[likeliest] - mse["number"]
+course.finding("the number has an MSE over 0.2 lower", lower > 0.2)
+rare = far["number"] < far[likeliest] / 2
+course.finding("and is 3 stars off less than half as often", rare)
+gap = abs(mae[rounded] - mae[likeliest])
+course.finding("in mean absolute error they are within 0.2 of each other", gap < 0.2)
+threes = (answers[rounded] == 3).mean()
+course.finding("over 40 % of the rounded numbers are 3", threes > 0.4)
+smaller = mae["median of classes"] < mae[["number", likeliest]].min()
+course.finding("the median of the classes has a smaller one than either", smaller)
+gap = abs(mse["mean of classes"] - mse["number"])
+course.finding("the mean of the classes has the number's MSE, within 0.2", gap < 0.2)
 
 # %% [markdown]
 # MSE fears large misses: in doubt the number says "3", seldom far off, seldom right. The likeliest class hits more and misses by more. In
@@ -814,38 +674,27 @@ course.finding(
 # A batch's gradient is an estimate (估计) of the gradient of all. Drawn at random with replacement, its standard deviation falls as
 # $1/\sqrt{\text{batch}}$: half the noise costs four times the work. Measured on 2,000 batches of each size:
 
-# %% tags=["nbval-ignore-output"]
+# %%
 X, y = least_squares(seed, n=2000)
 at, sizes = np.zeros(8), np.array([1, 4, 16, 64, 256])
-# of one example, (2000, 8)
+# the gradient of one example, (2000, 8)
 each = np.array([squares_gradient(X[[row]], y[[row]], at) for row in range(2000)])
 expected = np.sqrt(each.var(axis=0).sum() / sizes)
 batches = [random.integers(0, 2000, (2000, size)) for size in sizes]
-measured = np.array(
-    [np.sqrt(each[rows].mean(axis=1).var(axis=0).sum()) for rows in batches]
-)
-figure, axes = figures.new(
-    "Noise of a batch's gradient",
-    "examples in the batch",
-    "standard deviation of the gradient",
-)
+means = [each[rows].mean(axis=1) for rows in batches]
+measured = np.array([np.sqrt(mean.var(axis=0).sum()) for mean in means])
+off = np.abs(measured / expected - 1).max()
+course.claim("the noise falls as 1 / root of the batch, within 15 %", off < 0.15)
+
+# %% tags=["nbval-ignore-output"]
+labels = "examples in the batch", "standard deviation of the gradient"
+figure, axes = figures.new("Noise of a batch's gradient", *labels)
 axes.loglog(sizes, measured, "o", color="black", label="measured")
-axes.loglog(
-    sizes,
-    expected,
-    color=figures.BLUE,
-    linestyle="--",
-    label="that of one example / root of the batch",
-)
+label = "that of one example / root of the batch"
+axes.loglog(sizes, expected, color=figures.BLUE, linestyle="--", label=label)
 axes.legend(frameon=False)
 figures.show(
     figure, "Five points on a straight falling line in a plot with logarithmic axes."
-)
-
-# %%
-course.claim(
-    "the noise falls as 1 / root of the batch, within 15 %",
-    np.abs(measured / expected - 1).max() < 0.15,
 )
 
 # %% [markdown]
@@ -872,13 +721,10 @@ def noisy(weights):
     return 0.1 + random.normal(size=1000)
 
 
-moves = np.diff(
-    follow(adam, (0, 0.0, 0.0), noisy, np.zeros(1000), 200, learning_rate=0.01), axis=0
-)
-course.claim(
-    "over 40 % of 1,000 coordinates first step the wrong way",
-    (moves[0] > 0).mean() > 0.4,
-)
+path = follow(adam, (0, 0.0, 0.0), noisy, np.zeros(1000), 200, learning_rate=0.01)
+moves = np.diff(path, axis=0)
+wrong = (moves[0] > 0).mean()
+course.claim("over 40 % of 1,000 coordinates first step the wrong way", wrong > 0.4)
 typical = np.median(np.abs(moves), axis=1) / 0.01
 course.claim(
     "the typical first step is the rate, within 1 %", abs(typical[0] - 1) < 0.01
@@ -897,34 +743,25 @@ course.claim("the typical step 200 is under a third of it", typical[199] < 1 / 3
 
 # %%
 def decayed(rule, penalty, **knobs):
-    """The two weights over 500 steps, (501, 2); `penalty` times the weight joins the gradient (L2)."""
+    """Both weights over 500 steps, (501, 2); the gradient gets `penalty` times them."""
     signs = iter([1.0, -1.0] * 250)
 
     def swing(weights):
         return next(signs) * np.array([10.0, 0.1]) + penalty * weights
 
-    return follow(
-        rule, (0, 0.0, 0.0), swing, np.ones(2), 500, learning_rate=0.01, **knobs
-    )
+    knobs["learning_rate"] = 0.01
+    return follow(rule, (0, 0.0, 0.0), swing, np.ones(2), 500, **knobs)
 
 
 l2, decoupled = decayed(adam, 0.1), decayed(adamw, 0.0, weight_decay=0.1)
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = figures.new("Decay of two weights", "step", "weight")
-axes.plot(l2[:, 0], color=figures.ORANGE, label="Adam with L2, gradients of 10")
-axes.plot(
-    l2[:, 1],
-    color=figures.ORANGE,
-    linestyle="--",
-    label="Adam with L2, gradients of 0.1",
-)
-axes.plot(
-    decoupled[:, 0], color=figures.BLUE, linewidth=3, label="AdamW, gradients of 10"
-)
-axes.plot(
-    decoupled[:, 1], color="black", linestyle=":", label="AdamW, gradients of 0.1"
-)
+orange, blue = figures.ORANGE, figures.BLUE
+axes.plot(l2[:, 0], "-", color=orange, label="Adam with L2, gradients of 10")
+axes.plot(l2[:, 1], "--", color=orange, label="Adam with L2, gradients of 0.1")
+axes.plot(decoupled[:, 0], color=blue, linewidth=3, label="AdamW, gradients of 10")
+axes.plot(decoupled[:, 1], ":", color="black", label="AdamW, gradients of 0.1")
 axes.set_ylim(0, 1.1)
 axes.legend(frameon=False, loc=(0.5, 0.17))
 figures.show(
@@ -974,28 +811,22 @@ course.claim(
 def adam_of_the_paper(
     weights, gradient, state, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7
 ):
-    step, first, second = state
-    step, first = step + 1, beta_1 * first + (1 - beta_1) * gradient
-    second = beta_2 * second + (1 - beta_2) * gradient**2
-    first_hat, second_hat = first / (1 - beta_1**step), second / (1 - beta_2**step)
-    return weights - learning_rate * first_hat / (np.sqrt(second_hat) + epsilon), (
-        step,
-        first,
-        second,
-    )
+    step = state[0] + 1
+    m = beta_1 * state[1] + (1 - beta_1) * gradient
+    v = beta_2 * state[2] + (1 - beta_2) * gradient**2
+    m_hat, v_hat = m / (1 - beta_1**step), v / (1 - beta_2**step)
+    return weights - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon), (step, m, v)
 
 
 for size in (1.0, 1e-6):
-    steps_of = [
+    paper, of_keras = (
         rule(0.0, -size, (0, 0.0, 0.0), 1.0)[0] for rule in (adam_of_the_paper, adam)
-    ]
-    print(
-        f"gradient {size:g}: the paper's first step {steps_of[0]:.2f} rates, Keras's"
-        f" {steps_of[1]:.2f}"
     )
+    print(f"gradient {size:g}: the paper's first step {paper:.2f} rates, ", end="")
+    print(f"Keras's {of_keras:.2f}")
 course.claim(
     "for a gradient of 0.000001 Keras's first step is under a third of the paper's",
-    steps_of[1] < steps_of[0] / 3,
+    of_keras < paper / 3,
 )
 
 # %% [markdown]

@@ -54,10 +54,8 @@ splits, label_names = data.prepare_splits(course.source, max_rows)
 # %%
 train, validation = splits["train"][:train_limit], splits["validation"]
 labels = validation["label"].to_numpy()
-print(
-    f"{len(train):,} texts to train, {len(validation)} to validate, classes:"
-    f" {', '.join(label_names)}"
-)
+print(f"{len(train):,} texts to train, {len(validation)} to validate, ", end="")
+print(f"classes: {', '.join(label_names)}")
 
 # %% [markdown]
 # ## Backbone and head
@@ -109,8 +107,7 @@ course.claim(
 # %% [markdown]
 # Labels stay whole numbers (0, 1), so the loss is the *sparse* categorical cross-entropy, from logits. With
 # `softmax` in the model *and* `from_logits=True`, training would still run, and learn badly: no error tells you.
-
-# %% [markdown]
+#
 # ## First way: frozen features
 #
 # The cheapest: leave the backbone as it is (frozen, 冻结), take its vector of each review, and fit a logistic regression
@@ -118,27 +115,20 @@ course.claim(
 
 # %% tags=["nbval-ignore-output"]
 results, seconds, trained = {}, {}, {}
-results["majority"] = evaluation.majority(
-    train["label"].to_numpy(), len(validation), len(label_names)
-)
+counts = len(validation), len(label_names)
+results["majority"] = evaluation.majority(train["label"].to_numpy(), *counts)
 started = time.monotonic()
 bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
 results["bag of words"] = bag_of_words.predict_proba(validation["text"])
 seconds["bag of words"] = time.monotonic() - started
 started = time.monotonic()
-features = [
-    finetuning.mean_features(classifier, frame["text"].tolist())
-    for frame in (train, validation)
-]
+texts = [frame["text"].tolist() for frame in (train, validation)]
+features = [finetuning.mean_features(classifier, part) for part in texts]
 regression = finetuning.fit_frozen_head(features[0], train["label"])
 results["frozen"] = regression.predict_proba(features[1])
 seconds["frozen"], trained["frozen"] = time.monotonic() - started, head_size
-print(
-    "features",
-    features[0].shape,
-    {name: round(value, 1) for name, value in seconds.items()},
-    "seconds",
-)
+shown = {name: round(value, 1) for name, value in seconds.items()}
+print("features", features[0].shape, shown, "seconds")
 
 # %%
 accuracy = {
@@ -166,10 +156,8 @@ if train_limit is None:  # with few labels they do
 # first tenth of the steps while Adam collects its averages, then falls to 0 again.
 
 # %%
-batch_size, learning_rate = (
-    batch_size or course.profile.batch_size,
-    learning_rate or course.profile.learning_rate,
-)
+batch_size = batch_size or course.profile.batch_size
+learning_rate = learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(
     epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
 )
@@ -179,9 +167,8 @@ some_steps = np.unique(np.linspace(0, steps, 200).astype(int))
 rates = np.array([float(schedule(step)) for step in some_steps])
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = figures.new(
-    "Learning rate: warm-up, then decay", "step", "learning rate"
-)
+title = "Learning rate: warm-up, then decay"
+figure, axes = figures.new(title, "step", "learning rate")
 axes.plot(some_steps, rates, color=figures.BLUE)
 figures.show(
     figure,
@@ -195,8 +182,7 @@ course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8
 # %% [markdown]
 # The optimizer is **AdamW**: Adam, with weight decay (权重衰减) kept apart from the gradients. Biases and
 # normalisation weights do not decay, and gradients are clipped, so that one odd batch cannot throw the model off.
-
-# %% [markdown]
+#
 # Keras writes a step of AdamW as a dozen operations, and each of them goes over all weights. TensorFlow also has a
 # single operation for Adam's part. On a CPU the course takes that one, because it saves time: `optimizers.FusedAdamW`
 # reads and writes each weight fewer times, and otherwise does the same. To see that, let both move a small matrix
@@ -347,27 +333,19 @@ if train_limit is None:
 
 # %% tags=["nbval-ignore-output"]
 failing = models.make_classifier(course.profile.backbone, len(label_names), seed)
-failing.model.compile(
-    "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-)
+from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+failing.model.compile("adam", from_logits)
 some = train[: 40 * batch_size]
 ids, targets = finetuning.encode_examples(
     failing, some["text"].tolist(), some["label"], recipe.max_length
 )
-fitted = failing.model.fit(
-    finetuning.LengthGroupedBatches(ids, targets, batch_size, seed),
-    shuffle=False,
-    verbose=0,
-)
+batches = finetuning.LengthGroupedBatches(ids, targets, batch_size, seed)
+fitted = failing.model.fit(batches, shuffle=False, verbose=0)
 failing_loss = fitted.history["loss"][0]
 print(f"mean loss of these steps {failing_loss:.2f}; ln 2 is {np.log(2):.2f}")
 answers = finetuning.predict_proba(failing, validation["text"].tolist())
-print(
-    pd.Series(answers.argmax(axis=1))
-    .map(dict(enumerate(label_names)))
-    .value_counts()
-    .to_string()
-)
+given = pd.Series(answers.argmax(axis=1)).map(dict(enumerate(label_names)))
+print(given.value_counts().to_string())
 
 # %%
 share = np.bincount(answers.argmax(axis=1)).max() / len(answers)
@@ -392,10 +370,8 @@ course.finding(
 # %%
 seeds = runtime.experiment("fine_tuning_seeds")["accuracy"]
 low, high = seeds.min() - 0.03, seeds.max() + 0.03
-print(
-    "five seeds, accuracy on the validation reviews:"
-    f" {sorted((100 * seeds).round(1).tolist())} %"
-)
+shown = sorted((100 * seeds).round(1).tolist())
+print(f"five seeds, accuracy on the validation reviews: {shown} %")
 if train_limit is None and epochs == 3:
     course.finding(
         "today's accuracy is within 3 points of the stored band",
@@ -407,15 +383,10 @@ if train_limit is None and epochs == 3:
 # spread is none. Now the rate, with and without warm-up:
 
 # %% tags=["nbval-ignore-output"]
-rates = pd.concat(
-    [
-        runtime.experiment(f"fine_tuning_{name}")
-        for name in ("learning_rates", "warm_up")
-    ]
-)
-rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1}).drop_duplicates(
-    ["seed", "learning_rate", "warmup_share"]
-)
+names = "fine_tuning_learning_rates", "fine_tuning_warm_up"
+rates = pd.concat([runtime.experiment(name) for name in names])
+rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1})
+rates = rates.drop_duplicates(["seed", "learning_rate", "warmup_share"])
 figures.show(
     figures.learning_rates(rates),
     "Accuracy by peak rate, a dot a seed: near 78 % at 0.00001, highest at 0.0001,"
@@ -474,11 +445,8 @@ course.claim(
 # Texts that are in no split:
 
 # %% tags=["nbval-ignore-output"]
-new = [
-    "Everything about this place was wonderful.",
-    "A complete waste of money.",
-    "I would not call it good.",
-]
+new = ["Everything about this place was wonderful.", "A complete waste of money."]
+new.append("I would not call it good.")
 probabilities = finetuning.predict_proba(classifier, new)
 for text, row in zip(new, probabilities, strict=True):
     print(f"{label_names[row.argmax()]:9} {text}")
@@ -515,7 +483,6 @@ def tiny_model():
     )
     return models.add_head(backbone, tokenizer, num_classes=2)
 
-
 # %%
 class StopButton(keras.callbacks.Callback):
     """Stops the training after 6 batches, as you would by hand."""
@@ -526,7 +493,6 @@ class StopButton(keras.callbacks.Callback):
         self.batches += 1
         if self.batches == 6:
             raise KeyboardInterrupt
-
 
 # %% tags=["nbval-ignore-output"]
 tiny_recipe = finetuning.Recipe(epochs=3, batch_size=4, learning_rate=1e-3, seed=seed)
@@ -548,9 +514,8 @@ pairs = zip(
     finetuning.values_of(resumed.model.variables),
     strict=True,
 )
-difference = max(
-    np.abs(a.astype("float64") - b.astype("float64")).max() for a, b in pairs
-)
+pairs = [(a.astype("float64"), b.astype("float64")) for a, b in pairs]
+difference = max(np.abs(a - b).max() for a, b in pairs)
 # accelerators may add up in another order each time
 rounding = 1e-6 if course.device.kind == "CPU" else 1e-3
 course.claim(
@@ -593,10 +558,8 @@ course.claim("lemmas change the mean by under 3 points", abs(lost["lemmas"]) < 0
 by_labels = runtime.experiment("fine_tuning_labels")
 reviews, _ = data.prepare_splits()
 everything = runtime.experiment("fine_tuning_seeds")[:3]
-everything = everything.assign(labels=len(reviews["train"]))
-everything["accuracy"] = [
-    rows[-1]["validation_accuracy"] for rows in everything["history"]
-]
+last = [rows[-1]["validation_accuracy"] for rows in everything["history"]]
+everything = everything.assign(labels=len(reviews["train"]), accuracy=last)
 figures.show(
     figures.by_labels(pd.concat([by_labels, everything])),
     "Three lines that rise with the number of labels, 50 to all. With 50 all lie near"
@@ -607,26 +570,23 @@ figures.show(
 
 # %%
 mean = by_labels.groupby("labels")[["accuracy", "frozen", "bag of words"]].mean()
+lead = (mean["accuracy"] - mean["frozen"]).loc[100:].min()
 course.claim(
     "with 100 labels and more, full fine-tuning leads frozen features by over 3 points",
-    (mean["accuracy"] - mean["frozen"]).loc[100:].min() > 0.03,
+    lead > 0.03,
 )
 course.claim(
     "with 400 labels, frozen features lead the bag of words by over 4 points",
     mean["frozen"][400] > mean["bag of words"][400] + 0.04,
 )
-course.claim(
-    "with 1,600 labels they do not, by over 2 points",
-    mean["frozen"][1600] < mean["bag of words"][1600] + 0.02,
-)
+lead = mean["frozen"][1600] - mean["bag of words"][1600]
+course.claim("with 1,600 labels they do not, by over 2 points", lead < 0.02)
 course.claim(
     "full fine-tuning with 400 labels beats the bag of words with 1,600",
     mean["accuracy"][400] > mean["bag of words"][1600] + 0.02,
 )
-course.claim(
-    "from 1,600 labels to all, its mean changes by under 2 points",
-    abs(everything["accuracy"].mean() - mean["accuracy"][1600]) < 0.02,
-)
+gap = abs(everything["accuracy"].mean() - mean["accuracy"][1600])
+course.claim("from 1,600 labels to all, its mean changes by under 2 points", gap < 0.02)
 
 # %% [markdown]
 # Pre-training saves labels: 400 of them and a fine-tuned MiniLM do better than 1,600 and counting words. From 1,600 to all, seeds differ by

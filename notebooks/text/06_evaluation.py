@@ -49,10 +49,8 @@ course = runtime.start(seed, profile, source)
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size, learning_rate = (
-    batch_size or course.profile.batch_size,
-    learning_rate or course.profile.learning_rate,
-)
+batch_size = batch_size or course.profile.batch_size
+learning_rate = learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(
     epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
 )
@@ -175,15 +173,11 @@ if train_limit is None:
 
 # %% tags=["nbval-ignore-output"]
 low, high = evaluation.accuracy_interval(labels, probabilities)
-print(
-    f"accuracy {100 * scores['accuracy']:.1f} %, interval {100 * low:.1f} to"
-    f" {100 * high:.1f} %"
-)
+print(f"accuracy {100 * scores['accuracy']:.1f} %, ", end="")
+print(f"interval {100 * low:.1f} to {100 * high:.1f} %")
 low, high = evaluation.bootstrap_interval(labels, probabilities, evaluation.macro_f1)
-print(
-    f"macro F1 {100 * scores['f1']:.1f} %, interval {100 * low:.1f} to"
-    f" {100 * high:.1f} %"
-)
+print(f"macro F1 {100 * scores['f1']:.1f} %, ", end="")
+print(f"interval {100 * low:.1f} to {100 * high:.1f} %")
 
 # %% [markdown]
 # Why not the bootstrap for both? With many reviews they agree. But suppose that a slice has four reviews and all four
@@ -194,10 +188,8 @@ print(
 four_right = np.array([1, 1, 1, 1]), np.eye(2)[[1, 1, 1, 1]]
 formula = evaluation.accuracy_interval(*four_right)
 drawn = evaluation.bootstrap_interval(*four_right, evaluation.accuracy)
-print(
-    f"formula {formula[0]:.2f} to {formula[1]:.2f}, bootstrap {drawn[0]:.2f} to"
-    f" {drawn[1]:.2f}"
-)
+print(f"formula {formula[0]:.2f} to {formula[1]:.2f}, ", end="")
+print(f"bootstrap {drawn[0]:.2f} to {drawn[1]:.2f}")
 course.claim("the bootstrap is certain after four reviews", drawn == (1, 1))
 course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 
@@ -208,14 +200,9 @@ course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 
 # %% tags=["nbval-ignore-output"]
 majority = evaluation.majority(train["label"].to_numpy(), len(test), len(label_names))
-table = evaluation.compare(
-    labels,
-    {
-        "majority": majority,
-        "bag of words": rivals["bag of words"],
-        "fine-tuned MiniLM": probabilities,
-    },
-)
+answers = {"majority": majority, "bag of words": rivals["bag of words"]}
+answers["fine-tuned MiniLM"] = probabilities
+table = evaluation.compare(labels, answers)
 figures.show(
     figures.accuracies(table, "Accuracy on the test reviews"),
     "Three points with intervals. The majority is near 50 %, the bag of words clearly"
@@ -244,17 +231,13 @@ if train_limit is None:
 # than if each model had been judged on other ones.
 
 # %% tags=["nbval-ignore-output"]
-pair = evaluation.mcnemar(labels, probabilities, rivals["bag of words"])
-low, high = evaluation.difference_interval(
-    labels, probabilities, rivals["bag of words"]
-)
-print(
-    f"MiniLM alone is right {pair['only_first']} times, the bag of words alone"
-    f" {pair['only_second']} times"
-)
-print(
-    f"p = {pair['p_value']:.1g}; difference {100 * low:.1f} to {100 * high:.1f} points"
-)
+both = probabilities, rivals["bag of words"]
+pair = evaluation.mcnemar(labels, *both)
+low, high = evaluation.difference_interval(labels, *both)
+print(f"MiniLM alone is right {pair['only_first']} times, ", end="")
+print(f"the bag of words alone {pair['only_second']} times")
+print(f"p = {pair['p_value']:.1g}; ", end="")
+print(f"difference {100 * low:.1f} to {100 * high:.1f} points")
 
 # %%
 if train_limit is None:
@@ -286,10 +269,8 @@ errors = {
     "as trained": evaluation.calibration_error(labels, probabilities),
     "scaled": evaluation.calibration_error(labels, scaled),
 }
-print(
-    f"temperature {temperature:.2f}; ECE {errors['as trained']:.3f} as trained,"
-    f" {errors['scaled']:.3f} scaled"
-)
+print(f"temperature {temperature:.2f}; ECE ", end="")
+print(f"{errors['as trained']:.3f} as trained, {errors['scaled']:.3f} scaled")
 tables = {
     "as trained": evaluation.reliability(labels, probabilities),
     "scaled": evaluation.reliability(labels, scaled),
@@ -358,14 +339,10 @@ if "later" in splits:
     later = splits["later"][splits["later"]["label"] >= 0][:test_limit]
     there = finetuning.predict_proba(classifier, later["text"].tolist())
     truth = later["label"].to_numpy()
-    accuracy, (low, high) = (
-        evaluation.accuracy(truth, there),
-        evaluation.accuracy_interval(truth, there),
-    )
-    print(
-        f"{len(later)} reviews, accuracy {100 * accuracy:.1f} %, {100 * low:.1f} to"
-        f" {100 * high:.1f} %"
-    )
+    accuracy = evaluation.accuracy(truth, there)
+    low, high = evaluation.accuracy_interval(truth, there)
+    print(f"{len(later)} reviews, accuracy {100 * accuracy:.1f} %, ", end="")
+    print(f"{100 * low:.1f} to {100 * high:.1f} %")
 
 # %%
 if "later" in splits:
@@ -383,10 +360,8 @@ if "later" in splits:
 
 # %% tags=["nbval-ignore-output"]
 for row in evaluation.worst_errors(test, probabilities, number=6).itertuples():
-    print(
-        f"really {label_names[row.label]}, given {100 * row.probability:.0f} %:"
-        f" {row.text}"
-    )
+    given = f"{100 * row.probability:.0f} %"
+    print(f"really {label_names[row.label]}, given {given}: {row.text}")
 
 # %%
 worst = evaluation.worst_errors(test, probabilities, number=20)
@@ -403,9 +378,8 @@ if "style" in worst:
 
 # %%
 if "undecided" in splits:
-    undecided = finetuning.predict_proba(
-        classifier, splits["undecided"]["text"].tolist()[:test_limit]
-    )
+    texts = splits["undecided"]["text"].tolist()[:test_limit]
+    undecided = finetuning.predict_proba(classifier, texts)
     course.finding(
         "on average it is less sure of three-star reviews",
         undecided.max(axis=1).mean() < probabilities.max(axis=1).mean(),
@@ -425,12 +399,9 @@ if len(label_names) == 2:
     honest = evaluation.apply_temperature(on_validation, temperature)[:, 1]
     threshold = evaluation.best_threshold(validation["label"], honest, missed, alarm)
     grid = np.arange(1, 100) / 100
-    paid = np.array(
-        [
-            evaluation.expected_cost(labels, scaled[:, 1], value, missed, alarm)
-            for value in grid
-        ]
-    )
+    answers = labels, scaled[:, 1]
+    costs = [evaluation.expected_cost(*answers, cut, missed, alarm) for cut in grid]
+    paid = np.array(costs)
     figures.show(
         figures.costs(grid, paid, threshold),
         "Cost a text by threshold: it falls as the threshold rises from 0; the one"
@@ -445,10 +416,8 @@ if len(label_names) == 2:
         paid[grid == threshold][0] < paid[grid == 0.5][0],
     )
 else:
-    print(
-        "More than two classes: a cost for each pair of classes would take the place of"
-        " a threshold."
-    )
+    print("More than two classes: ", end="")
+    print("a cost for each pair of classes would take the place of a threshold.")
 
 # %% [markdown]
 # ## What the model itself costs
@@ -461,14 +430,10 @@ backbone = classifier.backbone
 numbers = models.parameter_count(classifier.model)
 shape = backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim
 work = architecture.forward_operations(*shape, tokens=24)
-print(
-    f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, {work / 1e9:.2f}"
-    " billion operations a text"
-)
-print(
-    f"{backbone.vocabulary_size * backbone.hidden_dim / numbers:.0%} of the parameters"
-    " are the vocabulary's vectors"
-)
+print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, ", end="")
+print(f"{work / 1e9:.2f} billion operations a text")
+share = backbone.vocabulary_size * backbone.hidden_dim / numbers
+print(f"{share:.0%} of the parameters are the vocabulary's vectors")
 
 # %% [markdown]
 # Those vectors cost memory, hardly any time. Now the seconds, one text at
@@ -476,14 +441,14 @@ print(
 
 # %% tags=["nbval-ignore-output"]
 texts = test["text"].tolist()[:320]
-for name, predict in {
+timed = {
     "MiniLM": lambda batch: finetuning.predict_proba(classifier, batch),
     "bag of words": bag_of_words.predict_proba,
-}.items():
+}
+for name, predict in timed.items():
     alone, together = (evaluation.latency(predict, texts, size) for size in (1, 32))
-    print(
-        f"{name:13} {alone:6.1f} ms a text alone, {together:6.2f} ms in batches of 32"
-    )
+    print(f"{name:13} {alone:6.1f} ms a text alone, ", end="")
+    print(f"{together:6.2f} ms in batches of 32")
 
 # %% [markdown]
 # `predict` is made for training, not for serving: most of the time alone is Keras setting up. Lesson 11 exports the model

@@ -48,10 +48,8 @@ course = runtime.start(seed, profile, source, dtype_policy="float32")
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size, learning_rate = (
-    batch_size or course.profile.batch_size,
-    learning_rate or course.profile.learning_rate,
-)
+batch_size = batch_size or course.profile.batch_size
+learning_rate = learning_rate or course.profile.learning_rate
 recipe = finetuning.Recipe(
     epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
 )
@@ -72,9 +70,8 @@ from dataclasses import replace
 import keras_hub
 
 texts = ["WONDERFUL HOTEL, WE LOVED EVERY MINUTE."]
-careless = keras_hub.models.BertTokenizer(
-    classifier.tokenizer.get_vocabulary(), lowercase=False
-)
+vocabulary = classifier.tokenizer.get_vocabulary()
+careless = keras_hub.models.BertTokenizer(vocabulary, lowercase=False)
 for tokenizer in (classifier.tokenizer, careless):
     print([tokenizer.id_to_token(i) for i in models.token_ids(tokenizer, texts)[0]])
 
@@ -88,10 +85,8 @@ if train_limit is None and epochs >= 3:
     course.finding(
         "with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9
     )
-    course.finding(
-        "with the careless one the answer moves by over 0.1",
-        abs(right[0, 1] - wrong[0, 1]) > 0.1,
-    )
+    moved = abs(right[0, 1] - wrong[0, 1])
+    course.finding("with the careless one the answer moves by over 0.1", moved > 0.1)
 
 # %% [markdown]
 # No error, no warning: only another answer.
@@ -132,23 +127,14 @@ if course.has_tensorflow("the size of the export"):
 # It must answer as the model does here, on reviews and on awkward texts.
 
 # %% tags=["needs-tensorflow"]
-awkward = [
-    "",
-    "word " * 1000,
-    "naïve café",
-    "two\u00a0words",
-    "日本語",
-    "😂",
-    "[SEP]",
-    "line\nbreak",
-]
+awkward = ["", "word " * 1000, "naïve café", "two\u00a0words"]
+awkward += ["日本語", "😂", "[SEP]", "line\nbreak"]
 texts = awkward + test["text"].tolist()[: number_of_texts - len(awkward)]
 if course.has_tensorflow("the comparison with a fresh process"):
     here = finetuning.predict_proba(classifier, texts)
     there = export.predict_in_fresh_process(folder, texts)
-    course.claim(
-        "no probability differs by over 0.00001", np.abs(here - there).max() < 1e-5
-    )
+    largest = np.abs(here - there).max()
+    course.claim("no probability differs by over 0.00001", largest < 1e-5)
     course.finding("the answers are not all alike", np.ptp(there[:, 1]) > 0.5)
 
 # %% [markdown]
@@ -164,14 +150,11 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
     import tensorflow_text  # noqa: F401
 
     served = hub.load(str(folder))
-    answers = served.predict(
-        tf.constant(["Everything was wonderful.", "A waste of money."])
-    ).numpy()
+    two = tf.constant(["Everything was wonderful.", "A waste of money."])
+    answers = served.predict(two).numpy()
     print([label_names[row.argmax()] for row in answers])
-    course.finding(
-        "a loved and a loathed thing are told apart",
-        answers[0, 1] > 0.5 > answers[1, 1],
-    )
+    told_apart = answers[0, 1] > 0.5 > answers[1, 1]
+    course.finding("a loved and a loathed thing are told apart", told_apart)
 
 # %% [markdown]
 # ## The TF-Hub pair
@@ -182,9 +165,8 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the TF-Hub pair"):
     pair = export.write_hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
-    preprocess, encoder = (
-        hub.load(str(pair / name)) for name in ("preprocess", "encoder")
-    )
+    preprocess = hub.load(str(pair / "preprocess"))
+    encoder = hub.load(str(pair / "encoder"))
     backbone_width = classifier.backbone.hidden_dim
     inputs = preprocess(tf.constant(["A fine film.", "Dull."]))
     print({name: tuple(value.shape) for name, value in sorted(inputs.items())})
@@ -194,27 +176,28 @@ if course.has_tensorflow("the TF-Hub pair"):
 # The loaded encoder can be trained on: its variables came along. A new head and a plain loop of ten steps on 16 texts show it;
 # no Keras model is involved.
 
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("a new head for the loaded encoder"):
+    few = preprocess(tf.constant(train["text"].tolist()[:16]))
+    targets = train["label"].to_numpy()[:16]
+    shape = [backbone_width, len(label_names)]
+    kernel = tf.Variable(tf.random.normal(shape, stddev=0.02, seed=seed))
+    variables = [kernel, *encoder.trainable_variables]
+
+# %% [markdown]
+# Each step computes the loss, asks for its gradients and takes a tenth of them off the variables.
+
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("training the loaded encoder"):
-    few, targets = (
-        preprocess(tf.constant(train["text"].tolist()[:16])),
-        train["label"].to_numpy()[:16],
-    )
-    kernel = tf.Variable(
-        tf.random.normal([backbone_width, len(label_names)], stddev=0.02, seed=seed)
-    )
-    variables = [kernel, *encoder.trainable_variables]
     first, losses = variables[1].numpy().copy(), []
     for _ in range(10):
         with tf.GradientTape() as tape:
             logits = tf.matmul(encoder(few)["pooled_output"], kernel)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-            )
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            loss = tf.reduce_mean(each)
         losses.append(float(loss))
-        for variable, gradient in zip(
-            variables, tape.gradient(loss, variables), strict=True
-        ):
+        gradients = tape.gradient(loss, variables)
+        for variable, gradient in zip(variables, gradients, strict=True):
             if gradient is not None:  # BERT's own pooler is not used
                 variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
     print(f"loss {losses[0]:.2f} at first, {losses[-1]:.2f} after ten steps")
@@ -222,10 +205,8 @@ if course.has_tensorflow("training the loaded encoder"):
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about it"):
     course.claim("the loss falls", losses[-1] < losses[0])
-    course.claim(
-        "the encoder's own weights have moved",
-        not np.array_equal(first, variables[1].numpy()),
-    )
+    stayed = np.array_equal(first, variables[1].numpy())
+    course.claim("the encoder's own weights have moved", not stayed)
 
 # %% [markdown]
 # ## LiteRT: one file for phones
@@ -296,36 +277,24 @@ if course.has_tensorflow("the comparison"):
     for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
         exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
     table = export.compare(classifier, exports, texts)
-    print(
-        table.round(
-            {"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}
-        ).to_string()
-    )
+    digits = {"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}
+    print(table.round(digits).to_string())
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claims about it"):
-    exact = table.loc[
-        ["SavedModel", "LiteRT float32", "ONNX float32"], "largest difference"
-    ]
+    exact = table["largest difference"]
+    exact = exact[["SavedModel", "LiteRT float32", "ONNX float32"]]
     course.finding("all float32 exports differ by at most 0.0001", exact.max() <= 1e-4)
     agreement, size, ms = table["same answer"], table["MB"], table["ms a text"]
-    course.finding(
-        "LiteRT int8 gives the same answer to over 96 %",
-        agreement["LiteRT int8"] > 0.96,
-    )
+    same = agreement["LiteRT int8"]
+    course.finding("LiteRT int8 gives the same answer to over 96 %", same > 0.96)
     course.finding("ONNX int8 to over 90 %", agreement["ONNX int8"] > 0.90)
-    course.claim(
-        "LiteRT int8 is under a third of float32",
-        size["LiteRT int8"] < size["LiteRT float32"] / 3,
-    )
-    course.finding(
-        "full int8 is wrong far more often: under 90 % the same",
-        agreement["LiteRT full int8"] < 0.90,
-    )
-    course.finding(
-        "LiteRT int8 answers one text faster than predict",
-        ms["LiteRT int8"] < ms["Keras predict"],
-    )
+    smaller = size["LiteRT int8"] < size["LiteRT float32"] / 3
+    course.claim("LiteRT int8 is under a third of float32", smaller)
+    wrong = agreement["LiteRT full int8"] < 0.90
+    course.finding("full int8 is wrong far more often: under 90 % the same", wrong)
+    faster = ms["LiteRT int8"] < ms["Keras predict"]
+    course.finding("LiteRT int8 answers one text faster than predict", faster)
 
 # %% [markdown]
 # Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
@@ -345,27 +314,14 @@ if course.has_tensorflow("the claims about it"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
-    facts = {
-        "backbone": course.profile.backbone,
-        "data": course.source,
-        "classes": ", ".join(label_names),
-    }
-    counts = {
-        "training": len(train[:train_limit]),
-        "validation": len(validation),
-        "test": len(test),
-    }
-    facts |= {f"{part} texts": f"{count:,}" for part, count in counts.items()}
-    facts |= {
-        "recipe": (
-            f"{epochs} epochs, batch {batch_size}, learning rate {learning_rate}, seed"
-            f" {seed}"
-        )
-    }
-    facts |= {
-        "licence of the weights": "Apache-2.0",
-        "intended use": "to learn; see data/README.md of the course",
-    }
+    facts = {"backbone": course.profile.backbone, "data": course.source}
+    facts["classes"] = ", ".join(label_names)
+    parts = {"training": train[:train_limit], "validation": validation, "test": test}
+    facts |= {f"{name} texts": f"{len(part):,}" for name, part in parts.items()}
+    facts["recipe"] = f"{epochs} epochs, batch {batch_size}, "
+    facts["recipe"] += f"learning rate {learning_rate}, seed {seed}"
+    facts["licence of the weights"] = "Apache-2.0"
+    facts["intended use"] = "to learn; see data/README.md of the course"
     probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
     print(evaluation.write_card(folder, facts, scores, table, label_names))
