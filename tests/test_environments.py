@@ -15,7 +15,7 @@ from helpers import runtime
 pytestmark = pytest.mark.repository
 
 # A program like tools/course.py with a stand-in for venv and pip, which takes half a second. It is told what to do by
-# its arguments: the folder, a word that stands for the version of Python, and whether it dies while it removes.
+# its arguments: the folder, a word that stands for the version of Python, and what happens to it.
 PROGRAM = """
 import os, pathlib, signal, sys, time
 sys.path.insert(0, {tools!r})
@@ -38,6 +38,17 @@ def die_half_way(folder, **_):
 
 if sys.argv[3] == "die":
     course.shutil.rmtree = die_half_way
+if sys.argv[3] == "race":  # all have looked, and found none, before the first one makes it
+    looked = []
+    def look(path, read=course.text_of):
+        found = read(path)
+        looked.append(path)
+        if len(looked) == 2:  # the first look was at the place of the checkout, before the lock
+            (place / str(os.getpid())).touch()
+            while len(list(place.glob("[0-9]*"))) < 4:
+                time.sleep(0.01)
+        return found
+    course.text_of = look
 course.COURSE = place
 course.subprocess.call = make
 course.call = lambda *command, environment: 0
@@ -61,8 +72,9 @@ def start(place, version="3.12", then="end"):
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
 
-def test_of_several_first_runs_one_makes_the_environment_and_the_others_wait(tmp_path):
-    programs = [start(tmp_path) for _ in range(4)]
+@pytest.mark.parametrize("then", ["end", "race"])
+def test_of_several_first_runs_one_makes_the_environment_and_the_others_wait(then, tmp_path):
+    programs = [start(tmp_path, then=then) for _ in range(4)]
     said = [program.communicate()[0] for program in programs]
     assert [text.split("\n")[-2] for text in said] == ["set up"] * 4, said
     assert (tmp_path / "made").read_text().split() == ["3.12"]
