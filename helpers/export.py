@@ -81,6 +81,7 @@ def _predict_function(classifier: models.Classifier):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
+        """Strings to probabilities."""
         logits = model(preprocessor(plain_in_graph(texts)), training=False)
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
@@ -151,6 +152,7 @@ def _hub_preprocess(classifier: models.Classifier):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def preprocess(texts):
+        """Strings to ids and masks under TF-Hub's names."""
         return {HUB_NAMES[name]: tf.cast(value, tf.int32) for name, value in layer(plain_in_graph(texts)).items()}
 
     return preprocess
@@ -162,6 +164,7 @@ def _hub_encode(backbone):
 
     @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in HUB_NAMES.values()}])
     def encode(inputs):
+        """Ids and masks to vectors."""
         ours = {name: inputs[theirs] for name, theirs in HUB_NAMES.items()}
         vectors = backbone(ours, training=False)["sequence_output"]
         mask = tf.cast(ours["padding_mask"][:, :, None], tf.float32)
@@ -244,6 +247,7 @@ def _from_row(classifier: models.Classifier):
 
     @tf.function(input_signature=[tf.TensorSpec([1, models.MAX_LENGTH], kind, name) for name, kind in kinds.items()])
     def from_row(token_ids, shares):
+        """Ids to probabilities."""
         mask = tf.cast(token_ids != classifier.tokenizer.pad_token_id, tf.int32)
         vectors = classifier.backbone(models.inputs_of(token_ids, mask), training=False)["sequence_output"]
         logits = classifier.model.get_layer("logits")(tf.matmul(shares[:, None, :], vectors)[:, 0])
@@ -265,6 +269,7 @@ def _from_text(classifier: models.Classifier):
 
     @tf.function(input_signature=[tf.TensorSpec([1], tf.string, name="texts")])
     def from_text(texts):
+        """A string to probabilities."""
         pieces = fast.tokenize(texts).values[: length - 2]  # one text: no ragged operations, LiteRT lacks them
         ids = tf.concat([[tokenizer.cls_token_id], pieces, [tokenizer.sep_token_id]], axis=0)
         ids = tf.pad(ids, [[0, length - tf.shape(ids)[0]]], constant_values=tokenizer.pad_token_id)
