@@ -232,11 +232,10 @@ def test_a_text_ends_at_sep_and_pieces_are_joined():
 def test_the_temperature_flattens_what_is_drawn():
     """The likeliest has logit 5, twelve others 0: e^5 of e^5 + 12 at temperature 1, and hardly more than others at 100."""
 
+    model, tokenizer = NextInVocabulary(), make_tokenizer()
+
     def share(temperature):
-        said = [
-            language_models.continue_text(NextInVocabulary(), make_tokenizer(), "the", 1, temperature, seed)
-            for seed in range(200)
-        ]
+        said = [language_models.continue_text(model, tokenizer, "the", 1, temperature, seed) for seed in range(200)]
         return np.mean([text == "the a" for text in said])
 
     likeliest = np.exp(5) / (np.exp(5) + 12)
