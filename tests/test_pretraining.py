@@ -240,7 +240,7 @@ def test_a_classifier_on_the_encoder_shares_its_weights_and_trains():
     texts, labels = ["the film was good", "the film was bad"] * 4, np.array([1, 0] * 4)
     classifier.model.compile("adamw", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     ids = np.stack(models.token_ids(classifier.tokenizer, texts))  # all of one length
-    classifier.model.train_on_batch(pretraining.make_encoder_inputs(ids, np.ones_like(ids)), labels)
+    classifier.model.train_on_batch(models.inputs_of(ids, np.ones_like(ids)), labels)
     moved = [
         not np.allclose(*pair) for pair in zip(before, finetuning.values_of(backbone.trainable_variables), strict=True)
     ]
