@@ -1,5 +1,6 @@
 """Batches, optimizer, checkpoints; a killed training that ends like an uninterrupted one."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -479,3 +480,8 @@ def test_fine_tuned_is_made_by_its_lesson_and_found_by_others(artifacts, monkeyp
         assert np.array_equal(one, other)
     assert not np.array_equal(weights(found)[0], weights(make_tiny_classifier())[0])
     assert not (artifacts / "checkpoints").exists() or not list((artifacts / "checkpoints").iterdir())
+    keys = [folder.stem.removeprefix("classifier-") for folder in artifacts.glob("classifier-*.1")]
+    for key in keys:  # as if another process were training them anew
+        (artifacts / "checkpoints" / key).mkdir(parents=True)
+    finetuning.fine_tuned(frame, frame[:20], TINY)
+    assert set(os.listdir(artifacts / "checkpoints")) == set(keys) and len(keys) == 2
