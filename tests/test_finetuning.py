@@ -1,5 +1,6 @@
 """Batches, training, checkpoints; a killed training that ends like an uninterrupted one."""
 
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -454,7 +455,9 @@ def test_sigkill_at_three_moments_changes_nothing(tmp_path):
 @pytest.fixture
 def tiny_source(monkeypatch):
     """The tiny model in place of the pre-trained one, its head from the seed as there."""
-    monkeypatch.setattr(models, "classifier", lambda source, num_classes, seed: make_tiny_classifier(num_classes, seed))
+    monkeypatch.setattr(
+        models, "make_classifier", lambda source, num_classes, seed: make_tiny_classifier(num_classes, seed)
+    )
 
 
 def frame(number=96, seed=0):
@@ -478,6 +481,11 @@ def test_the_artifact_is_made_by_its_lesson_and_found_by_others(artifacts, tiny_
     found, same_history = finetuning.load_or_fine_tune(frame(), frame(20, 1), TINY)
     assert same(found, made) and np.allclose(history["train_loss"], same_history["train_loss"])
     assert not (artifacts / "checkpoints").exists() or not list((artifacts / "checkpoints").iterdir())
+    keys = [folder.stem.removeprefix("classifier-") for folder in artifacts.glob("classifier-*.1")]
+    for key in keys:  # as if another process were training it anew
+        (artifacts / "checkpoints" / key).mkdir(parents=True)
+    finetuning.load_or_fine_tune(frame(), frame(20, 1), TINY)
+    assert set(os.listdir(artifacts / "checkpoints")) == set(keys) and len(keys) == 1
 
 
 def test_all_that_decides_the_classifier_is_in_the_artifacts_key(artifacts, tiny_source, monkeypatch):
