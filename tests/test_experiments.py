@@ -214,8 +214,7 @@ def test_kept_weights_are_those_of_the_stored_long_training(objective, python_te
     tokens = corpus.read_tokens(tmp_path / "tokens")
     losses = language_models.measure_held_out_losses(objective, model, tokens, tokens)
     assert model.count_params() == point["parameters"]
-    print(objective, losses, point["test"], len(tokens.ids))
-    assert abs(losses["model"] - point["test"]["model"]) < 0.5
+    assert abs(losses["model"] - point["test"]["model"]) < 0.3  # 0.03 with Python 3.12's texts
 
 
 def test_a_tiny_pretraining_is_stored_whole(artifacts, tmp_path, monkeypatch):
