@@ -44,9 +44,8 @@ sentences = [  # the first two mean nearly the same
 from helpers import runtime
 
 course = runtime.start(seed)
-course.claim(
-    "a backend that the course knows is running", course.backend in runtime.BACKENDS
-)
+known = course.backend in runtime.BACKENDS
+course.claim("a backend that the course knows is running", known)
 
 # %% [markdown]
 # The line with the tick is a **checked claim**. Wherever the text relies on a result, a cell checks it
@@ -119,10 +118,9 @@ classifier = models.make_classifier(seed=seed)
 
 # %%
 backbone = classifier.backbone
-print(
-    f"layers {backbone.num_layers}, width {backbone.hidden_dim}, parameters"
-    f" {models.parameter_count(backbone):,}"
-)
+size = models.parameter_count(backbone)
+layers, width = backbone.num_layers, backbone.hidden_dim
+print(f"layers {layers}, width {width}, parameters {size:,}")
 
 # %% [markdown]
 # A text becomes **tokens** (词元): words or pieces of words, each with a number from BERT's vocabulary.

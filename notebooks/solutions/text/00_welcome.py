@@ -22,7 +22,10 @@ from helpers import finetuning, models, runtime
 course = runtime.start()
 classifier = models.make_classifier()
 
+# %% [markdown]
+# The exercises use three functions, which do what the lesson did cell by cell.
 
+# %%
 def vectors_of(texts):
     """Token vectors (texts, length, 384) and the mask (texts, length, 1)."""
     inputs = finetuning.pad(models.token_ids(classifier.tokenizer, texts))
@@ -53,11 +56,8 @@ def mean_cosines(texts):
 sentence = "There is room for doubt in his theory of numbers."
 
 # %% tags=["check"]
-words = (
-    sentence.lower().replace(".", " ").replace(",", " ").split()
-    if isinstance(sentence, str)
-    else []
-)
+written = sentence.lower() if isinstance(sentence, str) else ""
+words = written.replace(".", " ").replace(",", " ").split()
 assert "room" in words and len(words) > 2, (
     "Put a sentence with the word room into `sentence`."
 )

@@ -66,7 +66,8 @@ for word in ("unbelievable", "waterproofing"):
     pieces[word] = [tokenizer.id_to_token(int(i)) for i in ids]
 
 # %% tags=["check"]
-assert isinstance(pieces, dict) and set(pieces) == {"unbelievable", "waterproofing"}, (
+two = {"unbelievable", "waterproofing"}
+assert isinstance(pieces, dict) and set(pieces) == two, (
     "`pieces` has one entry for each word."
 )
 for word, own in pieces.items():
@@ -98,31 +99,28 @@ print("✓", {word: len(own) for word, own in pieces.items()})
 splits, label_names = data.prepare_splits()
 train, validation = splits["train"], splits["validation"]
 single = words.bag_of_words()
-single.set_params(tfidfvectorizer__ngram_range=(1, 1)).fit(
-    train["text"], train["label"]
-)
-by_style = evaluation.by_slice(
-    validation, single.predict_proba(validation["text"]), "style"
-)
+single.set_params(tfidfvectorizer__ngram_range=(1, 1))
+single.fit(train["text"], train["label"])
+probabilities = single.predict_proba(validation["text"])
+by_style = evaluation.by_slice(validation, probabilities, "style")
 
 # %% tags=["check"]
 assert hasattr(by_style, "loc"), (
-    "Put the table of evaluation.by_slice(validation, probabilities, 'style') into"
-    " `by_style`."
+    "Put the table of evaluation.by_slice(validation, probabilities, 'style') "
+    "into `by_style`."
 )
-assert {"plain", "implied"} <= set(
-    by_style.index
-), "Slice by the column `style` of the validation reviews."
+assert {"plain", "implied"} <= set(by_style.index), (
+    "Slice by the column `style` of the validation reviews."
+)
 parts, _ = data.prepare_splits()
 pairs = words.bag_of_words().fit(parts["train"]["text"], parts["train"]["label"])
-table = evaluation.by_slice(
-    parts["validation"], pairs.predict_proba(parts["validation"]["text"]), "style"
-)
+theirs = pairs.predict_proba(parts["validation"]["text"])
+table = evaluation.by_slice(parts["validation"], theirs, "style")
 assert by_style["texts"].sum() == table["texts"].sum(), "Take all validation reviews."
-assert not by_style["accuracy"].equals(
-    table["accuracy"]
-), "This is still the model with word pairs: ngram_range=(1, 1)."
-assert (
-    by_style.loc["plain", "accuracy"] > 0.75
-), "So low on plain reviews? Fit on the training reviews, with their labels."
+assert not by_style["accuracy"].equals(table["accuracy"]), (
+    "This is still the model with word pairs: ngram_range=(1, 1)."
+)
+assert by_style.loc["plain", "accuracy"] > 0.75, (
+    "So low on plain reviews? Fit on the training reviews, with their labels."
+)
 print("✓ by style, single words against pairs")

@@ -28,7 +28,7 @@ course = runtime.start()
 # %% tags=["solution"]
 # stub: parameters
 d, f = 128, 512
-# attention, feed-forward, two layer norms
+# A block: attention, feed-forward, two layer norms.
 block = 4 * (d**2 + d) + (2 * d * f + f + d) + 4 * d
 embeddings = (21_128 + 512 + 2) * d + 2 * d  # words, places, two segments; a layer norm
 parameters = embeddings + 2 * block + d**2 + d  # two blocks; the pooled output
@@ -37,9 +37,8 @@ parameters = embeddings + 2 * block + d**2 + d  # two blocks; the pooled output
 assert isinstance(parameters, int), "Compute a whole number into `parameters`."
 import keras_hub
 
-counted = keras_hub.models.BertBackbone(
-    21_128, 2, 2, 128, 512, max_sequence_length=512
-).count_params()
+tiny = keras_hub.models.BertBackbone(21_128, 2, 2, 128, 512, max_sequence_length=512)
+counted = tiny.count_params()
 assert parameters != counted - 128**2 - 128, (
     "Nearly: BERT has one more layer, on [CLS], for its pooled output."
 )
@@ -62,21 +61,20 @@ reads = published["languages"].isin(["Chinese", "104 languages"])
 allowed = (published["licence"] == "Apache-2.0") & published["preset"].notna()
 found = published[reads & allowed].sort_values("parameters")
 chinese = found["model"].tolist()
-# both on XNLI Chinese
+# Both figures are on XNLI Chinese.
 gain = float(found["quality"].iloc[0] - found["quality"].iloc[1])
 
 # %% tags=["check"]
-assert isinstance(chinese, list) and isinstance(
-    gain, float
-), "Put a list of names into `chinese` and a number into `gain`."
+assert isinstance(chinese, list) and isinstance(gain, float), (
+    "Put a list of names into `chinese` and a number into `gain`."
+)
 assert "ModernBERT-base" not in chinese, "ModernBERT was trained on English and code."
-assert chinese == [
-    "BERT Chinese",
-    "BERT multilingual (cased)",
-], "Look at the columns languages, licence and preset; smallest first."
+assert chinese == ["BERT Chinese", "BERT multilingual (cased)"], (
+    "Look at the columns languages, licence and preset; smallest first."
+)
 assert abs(gain - 0.6) < 1e-6, (
-    "Both have a figure on XNLI Chinese: subtract the multilingual one's from the"
-    " Chinese one's."
+    "Both have a figure on XNLI Chinese: "
+    "subtract the multilingual one's from the Chinese one's."
 )
 print("✓ BERT Chinese is smaller and, on XNLI Chinese, 0.6 points better")
 

@@ -20,7 +20,7 @@ import numpy as np
 from helpers import runtime
 
 course = runtime.start()
-import keras
+import keras  # after the start, which chooses the backend
 
 
 def softmax(logits):
@@ -44,7 +44,7 @@ def least_squares(seed, n=64, d=8):
 # %% tags=["solution"]
 # stub: largest_rate
 X, y = least_squares(7)
-# of the MSE, in the directions of the eigenvectors
+# The curvatures of the MSE in the directions of the eigenvectors.
 curvatures = np.linalg.eigvalsh(2 / len(X) * X.T @ X)
 largest_rate = float(2 / curvatures.max())
 
@@ -54,7 +54,7 @@ X, y = least_squares(7)
 
 
 def loss_after(rate, steps=400):
-    """The MSE's distance from its least value after some steps at this rate, from zero weights."""
+    """How far the MSE is from its least value after some steps from zero weights."""
     best, weights = np.linalg.lstsq(X, y, rcond=None)[0], np.zeros(8)
     for _ in range(steps):
         weights = weights - rate * 2 / len(y) * X.T @ (X @ weights - y)
@@ -63,12 +63,12 @@ def loss_after(rate, steps=400):
 
 begin = loss_after(0.0)
 assert loss_after(0.99 * largest_rate) < begin, (
-    "Just below your bound it still diverges: take the *largest* eigenvalue of 2 / n"
-    " X'X."
+    "Just below your bound it still diverges: "
+    "take the *largest* eigenvalue of 2 / n X'X."
 )
 assert loss_after(1.01 * largest_rate) > begin, (
-    "Just above your bound it still converges: the bound is 2 / L, L with its factor 2"
-    " / n."
+    "Just above your bound it still converges: "
+    "the bound is 2 / L, L with its factor 2 / n."
 )
 print("✓ below the bound it converges, above it does not")
 
@@ -87,15 +87,13 @@ def smoothed(label, classes, s):
 
 def smoothed_loss(label, logits, s):
     """label (n,), logits (n, K); a number."""
-    largest = logits.max(axis=1, keepdims=True)
-    log_p = (
-        logits - largest - np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
-    )
+    lowered = logits - logits.max(axis=1, keepdims=True)
+    log_p = lowered - np.log(np.exp(lowered).sum(axis=1, keepdims=True))
     return -np.mean(np.sum(smoothed(label, logits.shape[1], s) * log_p, axis=1))
 
 
 def smoothed_gradient(label, logits, s):
-    """As without smoothing, (p - y) / n: the derivation only needs rows of y that sum to 1."""
+    """As without smoothing, (p - y) / n: the rows of y need only sum to 1."""
     return (softmax(logits) - smoothed(label, logits.shape[1], s)) / len(label)
 
 # %% tags=["check"]
@@ -104,9 +102,8 @@ assert callable(smoothed_loss) and callable(smoothed_gradient), (
 )
 random = np.random.default_rng(1)
 label, logits = random.integers(0, 4, 20), 3 * random.normal(size=(20, 4))
-theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(
-    np.eye(4)[label], logits
-)
+loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+theirs = loss_of(np.eye(4)[label], logits)
 assert abs(smoothed_loss(label, logits, 0.1) - float(theirs)) < 1e-5, (
     "The loss is not Keras's: sum over classes, mean over texts, targets as above."
 )
@@ -115,9 +112,8 @@ assert np.isfinite(smoothed_loss(label, 1000 * logits, 0.1)), (
 )
 move = np.zeros_like(logits)
 move[3, 2] = 1e-5
-slope = (
-    smoothed_loss(label, logits + move, 0.1) - smoothed_loss(label, logits - move, 0.1)
-) / 2e-5
+higher, lower = (smoothed_loss(label, logits + m, 0.1) for m in (move, -move))
+slope = (higher - lower) / 2e-5
 found = smoothed_gradient(label, logits, 0.1)
 assert found.shape == logits.shape, "The gradient has one number for each logit."
 assert abs(found[3, 2] - slope) < 1e-7, (
@@ -134,7 +130,7 @@ print("✓ Keras's loss, and its gradient")
 # %% tags=["solution"]
 # stub: rmsprop
 def rmsprop(weights, gradient, square, learning_rate, rho):
-    """New weights and new running mean of the squared gradients, each of the weights' shape."""
+    """New weights and new running mean of the squared gradients, shaped alike."""
     square = rho * square + (1 - rho) * gradient**2
     return weights - learning_rate * gradient / np.sqrt(square + 1e-7), square
 
@@ -142,20 +138,16 @@ def rmsprop(weights, gradient, square, learning_rate, rho):
 assert callable(rmsprop), "Write a function of this name."
 X, y = least_squares(3)
 optimizer = keras.optimizers.RMSprop(learning_rate=0.01, rho=0.9)
-variable, weights, square = (
-    keras.Variable(np.zeros(8), dtype="float32"),
-    np.zeros(8),
-    0.0,
-)
+variable = keras.Variable(np.zeros(8), dtype="float32")
+weights, square = np.zeros(8), 0.0
 for step in range(100):
     gradient = 2 / len(y) * X.T @ (X @ weights - y)
-    optimizer.apply(
-        [keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable]
-    )
+    tensor = keras.ops.convert_to_tensor(gradient, dtype="float32")
+    optimizer.apply([tensor], [variable])
     weights, square = rmsprop(weights, gradient, square, 0.01, 0.9)
     difference = np.abs(weights - keras.ops.convert_to_numpy(variable)).max()
     assert difference < 1e-4, (
-        f"Step {step + 1} differs from Keras's: update `square` first, then divide by"
-        " the root of it."
+        f"Step {step + 1} differs from Keras's: "
+        "update `square` first, then divide by the root of it."
     )
 print("✓ a hundred steps like Keras's")

@@ -32,7 +32,7 @@ train, validation = splits["train"][:200], splits["validation"]
 # %% tags=["solution"]
 # stub: rate_10, rate_60
 rate_10 = 0.001 * 10 / 20  # a straight line from 0 to the peak
-# half of the 80 steps of the descent: cos is 0
+# Half of the 80 steps of the descent: cos is 0.
 rate_60 = 0.001 * (1 + np.cos(np.pi * (60 - 20) / 80)) / 2
 
 # %% tags=["check"]
@@ -64,12 +64,12 @@ trained = 6 * 2 * thin + (384 * 2 + 2)  # query and value in 6 layers; the head
 assert isinstance(trained, int), "Compute a whole number into `trained`."
 lora = finetuning.add_lora(models.make_classifier(), rank=8)
 counted = finetuning.count_trained(lora.model)
-assert (
-    trained != counted - 770
-), "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
+assert trained != counted - 770, (
+    "Nearly: the head is trained, too (384 x 2 weights and 2 biases)."
+)
 assert trained == counted, (
-    "A is 384 x 12 x rank, B is rank x 32; for query and value, in six layers; and the"
-    " head."
+    "A is 384 x 12 x rank, B is rank x 32; "
+    "for query and value, in six layers; and the head."
 )
 print("✓ as many as Keras counts")
 
@@ -95,34 +95,30 @@ def cls_features(texts):
     return finetuning.predict_logits(first_token, batches)
 
 
-accuracies = []
-for features_of in (
-    lambda texts: finetuning.mean_features(classifier, texts),
-    cls_features,
-):
+def accuracy_with(features_of):
+    """Validation accuracy of a head on these features."""
     vectors = features_of(train["text"].tolist())
     model = finetuning.fit_frozen_head(vectors, train["label"])
-    accuracies.append(
-        model.score(features_of(validation["text"].tolist()), validation["label"])
-    )
-mean_accuracy, cls_accuracy = accuracies
+    return model.score(features_of(validation["text"].tolist()), validation["label"])
+
+
+mean_accuracy = accuracy_with(lambda texts: finetuning.mean_features(classifier, texts))
+cls_accuracy = accuracy_with(cls_features)
 
 # %% tags=["check"]
-assert isinstance(mean_accuracy, float) and isinstance(
-    cls_accuracy, float
-), "Put two accuracies, 0 to 1, into the two names."
+assert isinstance(mean_accuracy, float) and isinstance(cls_accuracy, float), (
+    "Put two accuracies, 0 to 1, into the two names."
+)
 base = models.make_classifier()
 mean_vectors = finetuning.mean_features(base, train["text"].tolist())
 known = finetuning.fit_frozen_head(mean_vectors, train["label"])
-expected = known.score(
-    finetuning.mean_features(base, validation["text"].tolist()), validation["label"]
+new_vectors = finetuning.mean_features(base, validation["text"].tolist())
+expected = known.score(new_vectors, validation["label"])
+assert abs(mean_accuracy - expected) < 0.02, (
+    "For the mean: finetuning.mean_features, "
+    "then finetuning.fit_frozen_head on 200 labels."
 )
-hint = (
-    "For the mean: finetuning.mean_features, then finetuning.fit_frozen_head on 200"
-    " labels."
+assert 0.45 < cls_accuracy < 0.9 and cls_accuracy != mean_accuracy, (
+    "For [CLS] take sequence_output[:, 0] of the backbone."
 )
-assert abs(mean_accuracy - expected) < 0.02, hint
-assert (
-    0.45 < cls_accuracy < 0.9 and cls_accuracy != mean_accuracy
-), "For [CLS] take sequence_output[:, 0] of the backbone."
 print("✓ both measured; the model was trained for the mean")

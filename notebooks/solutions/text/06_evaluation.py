@@ -36,8 +36,8 @@ labels, probabilities = test["label"].to_numpy(), model.predict_proba(test["text
 low, high = evaluation.accuracy_interval(labels[:100], probabilities[:100])
 width_100 = high - low
 low, high = evaluation.accuracy_interval(labels, probabilities)
-# it falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower
 width_all = high - low
+# It falls as 1 / square root of the number: 12 times the reviews, 3.5 times narrower.
 
 # %% tags=["check"]
 assert isinstance(width_100, float) and isinstance(width_all, float), (
@@ -93,19 +93,18 @@ print("✓ 99 % accuracy, and worth nothing")
 # %% tags=["solution"]
 # stub: threshold
 scores = model.predict_proba(validation["text"])[:, 1]
-# Called positive and negative in truth: a missed negative, a false positive of the
-# class "positive".
+# A missed negative was called positive: a false positive of the class "positive".
 threshold = evaluation.best_threshold(
     validation["label"], scores, false_positive=1, false_negative=5
 )
 
 # %% tags=["check"]
-assert isinstance(
-    threshold, float
-), "Put the threshold, a number between 0 and 1, into `threshold`."
+assert isinstance(threshold, float), (
+    "Put the threshold, a number between 0 and 1, into `threshold`."
+)
 assert threshold < 0.5, (
-    "False alarms are dear now, so call negative only what surely is: the threshold"
-    " falls below 1/2."
+    "False alarms are dear now, so call negative only what surely is: "
+    "the threshold falls below 1/2."
 )
 own = model.predict_proba(validation["text"])[:, 1]
 best = evaluation.best_threshold(validation["label"], own, 1, 5)
@@ -114,7 +113,7 @@ cost = {
     for t in (threshold, best, 0.5)
 }
 assert cost[threshold] < cost[0.5], "On validation it must cost less than 1/2."
-assert (
-    cost[threshold] < 1.05 * cost[best]
-), "Another threshold costs clearly less: evaluation.best_threshold finds it."
+assert cost[threshold] < 1.05 * cost[best], (
+    "Another threshold costs clearly less: evaluation.best_threshold finds it."
+)
 print("✓ it fell below 1/2 and costs less on validation")

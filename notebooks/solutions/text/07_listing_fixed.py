@@ -36,7 +36,8 @@ broken = """texts = [b"good film", b"bad film"]
  vocabulary = {"good": 0, "bad": 1, "film": 2}
 ids = np.array([[vocabulary[word] for word in text.split()] for text in texts])
 embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(num_classes, activation="softmax")])
+head = keras.layers.Dense(num_classes, activation="softmax")
+model = keras.Sequential([*embed, head])
 model.compile("adam", "categorical_crossentropy")
 model.fit(ids, np.array([1, 0]), verbose=0)
 """
@@ -45,36 +46,34 @@ model.fit(ids, np.array([1, 0]), verbose=0)
 # stub: repaired
 repaired = """texts = [b"good film", b"bad film"]
 vocabulary = {"good": 0, "bad": 1, "film": 2}
-ids = np.array([[vocabulary[word] for word in text.decode("utf-8").split()] for text in texts])
+words_of = [text.decode("utf-8").split() for text in texts]
+ids = np.array([[vocabulary[word] for word in words] for words in words_of])
 embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(2, activation="softmax")])
+head = keras.layers.Dense(2, activation="softmax")
+model = keras.Sequential([*embed, head])
 model.compile("adam", "sparse_categorical_crossentropy")
 model.fit(ids, np.array([1, 0]), verbose=0)
 """
 
 # %% tags=["check"]
 assert isinstance(repaired, str), "Put the whole program, as a string, into `repaired`."
-assert (
-    'b"good film"' in repaired
-), "Leave the first line as it is: texts come as bytes. Decode them further down."
+assert 'b"good film"' in repaired, (
+    "Leave the first line as it is: texts come as bytes. Decode them further down."
+)
 try:
     ast.parse(repaired)
 except SyntaxError as error:
-    raise AssertionError(
-        f"It does not parse yet ({error}): look at the first column."
-    ) from None
+    hint = f"It does not parse yet ({error}): look at the first column."
+    raise AssertionError(hint) from None
 space = {"np": np, "keras": keras}
 try:
     exec(repaired, space)
 except Exception as error:
-    raise AssertionError(
-        f"It stops with {type(error).__name__}: {error}. Which erratum of the lesson is"
-        " that?"
-    ) from None
-assert space["model"].output_shape == (
-    None,
-    2,
-), "Two classes: the last layer has two numbers for each text."
+    hint = f"It stops with {type(error).__name__}: {error}. "
+    raise AssertionError(hint + "Which erratum of the lesson is that?") from None
+assert space["model"].output_shape == (None, 2), (
+    "Two classes: the last layer has two numbers for each text."
+)
 assert list(space["ids"][0]) == [0, 2], "The ids of 'good film' are 0 and 2."
 print("✓ it runs and has two classes")
 
@@ -98,7 +97,7 @@ ids = hub.load(str(pair / "preprocess"))(tf.constant(["A fine film.", "Dull."]))
 # %% tags=["solution"]
 # stub: FirstToken
 class FirstToken(keras.layers.Layer):
-    """A TF2 hub encoder inside Keras 3: from its three inputs to the vector of [CLS], float32 (texts, width)."""
+    """A TF2 hub encoder in Keras 3: its inputs to [CLS], float32 (texts, width)."""
 
     def __init__(self, folder):
         super().__init__()
@@ -157,10 +156,8 @@ rights = np.array(rights)
 gaps = []
 for _ in range(200):
     order = random.permutation(len(test))
-    chosen_on, fresh = (
-        rights[:2, order[:100]].mean(axis=1),
-        rights[:2, order[100:]].mean(axis=1),
-    )
+    chosen_on = rights[:2, order[:100]].mean(axis=1)
+    fresh = rights[:2, order[100:]].mean(axis=1)
     gaps.append(chosen_on.max() - fresh[chosen_on.argmax()])
 gap = float(np.mean(gaps))
 
@@ -168,7 +165,7 @@ gap = float(np.mean(gaps))
 assert isinstance(gap, float), "Put one number into `gap`."
 assert gap < 0.06, "That is the gap of many models. Take rights[:2] only."
 assert gap > 0.003, (
-    "Choosing by a score flatters it, even with two models: compare the chosen one's"
-    " score on the 100 with that on the others."
+    "Choosing by a score flatters it, even with two models: "
+    "compare the chosen one's score on the 100 with that on the others."
 )
 print("✓ the fewer models one chooses from, the smaller the gap")
