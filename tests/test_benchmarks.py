@@ -295,7 +295,7 @@ def test_the_score_is_judged_every_so_many_steps_and_off_the_clock(monkeypatch):
 def test_the_job_is_one_run_of_all_epochs(monkeypatch, tiny_classifier):
     texts, labels = make_tiny_reviews(10)
     monkeypatch.setattr(job.runtime, "start", lambda seed: None)
-    monkeypatch.setattr(models, "classifier", lambda seed: tiny_classifier)
+    monkeypatch.setattr(models, "make_classifier", lambda seed: tiny_classifier)
     monkeypatch.setattr(training, "reviews", lambda number: (texts[:number], labels[:number]))
     monkeypatch.setattr(training, "validation", lambda size: (texts, labels))
     before = tiny_classifier.model.get_weights()
