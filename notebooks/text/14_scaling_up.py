@@ -301,7 +301,7 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     print(paths[0].name, "to", paths[-1].name, "-", sizes, "texts a batch")
     same = sorted(map(tuple, read)) == sorted(map(tuple, ids))
     course.claim("every review comes exactly once, with its ids", same)
-    # Files do not say how many texts they hold: without it Keras tries a batch too many.
+    # Files do not say how many texts they hold; Keras would try a batch too many.
     model = scaling.build_tiny_model(pieces, seed)
     model.compile("adamw", loss)
     steps, shards = len(ids) // global_batch, scaling.read_shards(paths, global_batch)
