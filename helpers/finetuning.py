@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 from tqdm import tqdm
 
-from helpers import data, models, optimizers, runtime
+from helpers import data, devices, models, optimizers, runtime
 
 # Batches are padded to one of these lengths. Where XLA compiles the model anew for each, they are few.
 BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
@@ -49,7 +49,7 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if value is not False}
 
 
-def this_device() -> runtime.Device:
+def this_device() -> devices.Device:
     """The device of the running backend."""
     return runtime.find_device(keras.backend.backend())
 

@@ -1,12 +1,18 @@
 """Shared fixtures: a session started once, a tiny untrained BERT, the real weights."""
 
 import os
+import sys
+from pathlib import Path
 
-import lanes
 import numpy as np
 import pytest
 
 from helpers import runtime
+
+sys.path.append(
+    str(Path(__file__).resolve().parents[1] / "tools")
+)  # scripts of tests import this file outside of pytest
+import lanes
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # "gw0", "gw1": each keeps to its own cores, before TensorFlow counts them
     own = lanes.cores_of_lanes(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))

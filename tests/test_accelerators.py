@@ -125,7 +125,7 @@ def test_a_share_is_of_the_higher_matrix_rate():
 
 def test_what_the_helpers_import_is_asked_for():
     found = set()
-    for name in ("runtime", "data", "architecture", "models", "optimizers", "finetuning", "evaluation"):
+    for name in ("devices", "runtime", "data", "architecture", "models", "optimizers", "finetuning", "evaluation"):
         tree = ast.parse((runtime.COURSE / "helpers" / f"{name}.py").read_text(encoding="utf-8"))
         for node in tree.body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -142,7 +142,7 @@ def test_the_code_that_is_measured_is_among_the_circumstances(each):
     measured = {
         "job": ["job.torch_job", "training.torch_fit", "helpers.finetuning.fine_tune"],
         "training": ["training.keras_epoch", "training.torch_epoch", "helpers.finetuning.LengthGroupedBatches"],
-        "training_step": ["training_step.torch_part", "training.torch_model", "helpers.finetuning.make_optimizer"],
+        "training_step": ["training_step.torch_part", "training.torch_model", "helpers.optimizers.make_optimizer"],
         "training_tries": ["training_tries.few_tokens", "training.torch_epoch", "helpers.models.add_head"],
         "preparing_data": ["preparing_data.course", "preparing_data.spacy_pipe", "helpers.models.token_ids"],
         "answering": ["answering.onnx", "answering.pytorch", "helpers.export.OnnxModel"],

@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import ClassVar
 
 import course
 import lanes
@@ -168,3 +170,64 @@ def test_lessons_wait_for_the_makers_of_what_they_load():
 def test_a_job_of_a_lesson_needs_the_jobs_of_its_makers_where_they_run_too():
     jobs = {job.name: job.needs for job in lessons.jobs_of(lessons.lessons(["05", "06"]), print)}
     assert jobs == {"05_fine_tuning": frozenset(), "06_evaluation": {"05_fine_tuning"}}
+
+
+# ---- what `make test` starts
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Commands that would have been started; what each returns is looked up by `calls.results`, else 0."""
+
+    class Calls(list):
+        results: ClassVar = {}
+
+    found = Calls()
+
+    def call(*command, **options):
+        found.append((command, options))
+        return next((code for part, code in found.results.items() if part in " ".join(command)), 0)
+
+    monkeypatch.setattr(course, "call", call)
+    found.results = {}
+    return found
+
+
+def test_unit_tests_run_side_by_side_and_those_for_the_whole_machine_after_them(calls, monkeypatch):
+    monkeypatch.setattr(course.lanes, "number_of_lanes", lambda: 2)
+    calls.results = {"-m whole_machine": course.NO_TESTS}
+    assert course.unit_tests(COURSE_ARTIFACTS="x") == 0
+    both = [(command[1:], options) for command, options in calls]
+    assert both == [
+        (("pytest", "-n", "2", "--dist", "loadscope", "-m", "not whole_machine"), {"COURSE_ARTIFACTS": "x"}),
+        (("pytest", "-m", "whole_machine"), {"COURSE_ARTIFACTS": "x"}),
+    ]
+    calls.clear()
+    calls.results = {"-m whole_machine and not once": 1}
+    assert course.unit_tests("not once") == 1
+    assert [command[-1] for command, _ in calls] == ["not whole_machine and not once", "whole_machine and not once"]
+
+
+def test_in_one_lane_all_unit_tests_run_in_one_process(calls, monkeypatch):
+    monkeypatch.setattr(course.lanes, "number_of_lanes", lambda: 1)
+    calls.results = {"pytest": 3}
+    assert course.unit_tests("not once") == 3
+    assert [command for command, _ in calls] == [("-m", "pytest", "-m", "not once")]
+
+
+def test_all_lessons_are_tested_strictly_and_five_without_tensorflow(calls, capsys):
+    assert course.test_lessons({"COURSE_ARTIFACTS": "x"}, {"KERAS_BACKEND": "jax"}) == 0
+    strict = sorted(Path(command[-1]).name for command, _ in calls if "--nbval" in command)
+    assert strict == [f"{path.stem}.ipynb" for path in lessons.lessons([])]
+    by_claims = [(command[2], options["KERAS_BACKEND"]) for command, options in calls if "run" in command]
+    assert sorted(by_claims) == [(number, "jax") for number in course.ELSEWHERE]
+    assert capsys.readouterr().out.count(" ok\n") == len(calls) == len(strict) + 5
+
+
+def test_a_lesson_that_fails_spares_all_but_those_that_load_what_it_makes(calls, capsys):
+    calls.results = {"05_fine_tuning.ipynb": 1}
+    assert course.test_lessons({}, {}) == 1
+    rows = [line.split("  ") for line in capsys.readouterr().out.splitlines() if "strict nbval  " in line]
+    results = {row[0][:2]: row[-1].strip() for row in rows}
+    assert results["05"] == "FAILED" and results["06"] == results["11"] == "not run: it needs 05 strict nbval"
+    assert {result for number, result in results.items() if number not in ("05", "06", "11")} == {"ok"}

@@ -48,7 +48,7 @@ def test_what_no_lesson_would_read_is_refused(monkeypatch, capsys):
 
 @pytest.mark.parametrize("error", [lessons.DeadKernelError("Kernel died"), lessons.CellTimeoutError("too long")])
 def test_a_kernel_that_dies_or_is_too_slow_does_not_stop_the_others(error, monkeypatch, artifacts, capsys):
-    def execute(notebook, name):
+    def execute(client, name, lane):
         if name.startswith("00"):
             raise error
 
@@ -60,7 +60,7 @@ def test_a_kernel_that_dies_or_is_too_slow_does_not_stop_the_others(error, monke
 
 
 def test_only_a_run_as_the_lessons_stand_is_kept_for_the_readme(monkeypatch, artifacts):
-    monkeypatch.setattr(lessons, "execute", lambda notebook, name: None)
+    monkeypatch.setattr(lessons, "execute", lambda client, name, lane: None)
     file = artifacts / "run" / "measured.json"
     lessons.main(["run", "04", "--parameters", '{"seed": 1}'])
     assert not file.exists()
@@ -72,7 +72,7 @@ def test_only_a_run_as_the_lessons_stand_is_kept_for_the_readme(monkeypatch, art
 def test_an_older_export_does_not_pass_for_this_runs_own(backend, monkeypatch, artifacts, capsys):
     (artifacts / "saved_model").mkdir(parents=True)
     monkeypatch.setattr(runtime, "choose_backend", lambda: backend)
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "ok")])
+    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "ok")], 0.1, 0.7)
     assert ("The exported classifier" in capsys.readouterr().out) == (backend == "tensorflow")
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "FAILED")])
+    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "FAILED")], 0.1, 0.7)
     assert "The exported classifier" not in capsys.readouterr().out

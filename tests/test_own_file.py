@@ -269,7 +269,7 @@ def test_a_bad_file_gets_an_error_that_names_row_and_remedy(name, tmp_path, arti
     make(tmp_path / "bad.csv")
     with pytest.raises(own_file.DataError, match=message):
         data.prepare_splits(str(tmp_path / "bad.csv"))
-    assert not list(artifacts.glob("*"))  # nothing half-written
+    assert not list(artifacts.glob("[!.]*"))  # nothing half-written; locks are hidden files
     with pytest.raises(SystemExit, match=message):  # what `make run DATA=bad.csv` says, before any lesson starts
         lessons.check_own_data(str(tmp_path / "bad.csv"))
 

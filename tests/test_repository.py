@@ -31,7 +31,18 @@ ROOT = runtime.COURSE
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-HELPERS = ["runtime", "figures", "cleaning", "own_file", "words", "data", "evaluation", "architecture", "models"]
+HELPERS = [
+    "devices",
+    "runtime",
+    "figures",
+    "cleaning",
+    "own_file",
+    "words",
+    "data",
+    "evaluation",
+    "architecture",
+    "models",
+]
 HELPERS += ["optimizers", "finetuning", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
 HELPERS += ["language_models", "explanation", "export", "compression", "serving", "monitoring", "scaling"]
 
@@ -189,7 +200,7 @@ def test_tensorflow_is_imported_inside_functions_of_few_helpers():
             ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         assert not any("tensorflow" in line for line in at_import), path.name
-        if path.stem not in ("export", "data", "runtime", "scaling", "optimizers"):
+        if path.stem not in ("export", "data", "devices", "scaling", "optimizers"):
             assert "import tensorflow" not in text, path.name
 
 

@@ -11,9 +11,9 @@ from random import Random
 
 import pytest
 
-from helpers import runtime
+from helpers import devices, runtime
 
-CPU = runtime.Device("CPU", "x86_64", 1, "float32", batch_size=32, steps_per_execution=1, compiles=False)
+CPU = devices.Device("CPU", "x86_64", 1, "float32", batch_size=32, steps_per_execution=1, compiles=False)
 
 
 def in_new_process(code: str, **variables: str) -> subprocess.CompletedProcess:
@@ -97,76 +97,16 @@ def test_environment_names_every_package_that_decides_a_result():
 def with_chips(monkeypatch, *chips):
     """As if every backend saw these chips."""
     monkeypatch.delenv("COURSE_DTYPE_POLICY", raising=False)
-    monkeypatch.setattr(runtime, "chips", lambda backend: chips)
-
-
-@pytest.mark.parametrize(
-    ("chip", "policy"),
-    [
-        (("CPU", "x86_64"), "float32"),
-        (("GPU", "Tesla P100", (6, 0)), "float32"),
-        (("GPU", "Tesla T4", (7, 5)), "mixed_float16"),
-        (("GPU", "A100", (8, 0)), "mixed_bfloat16"),
-        (("GPU", "H100", (9, 0)), "mixed_bfloat16"),
-        (("GPU", "of another maker", None), "float32"),
-        (("TPU", "TPU v5 lite", None), "mixed_bfloat16"),
-    ],
-)
-def test_the_policy_is_what_the_chip_computes_well(chip, policy, monkeypatch):
-    with_chips(monkeypatch, runtime.Chip(*chip))
-    assert runtime.find_device("jax").dtype_policy == runtime.find_device("tensorflow").dtype_policy == policy
-
-
-def test_an_accelerator_is_named_and_gets_larger_batches(monkeypatch):
-    with_chips(monkeypatch, *[runtime.Chip("TPU", "TPU v5 lite")] * 4)
-    tpu = runtime.find_device("jax")
-    assert str(tpu) == "4 x TPU v5 lite (TPU); mixed_bfloat16, predictions in batches of 256"
-    assert (tpu.count, tpu.steps_per_execution, tpu.compiles) == (4, 8, True)
-    with_chips(monkeypatch, runtime.Chip("CPU", "x86_64"))
-    assert runtime.find_device("tensorflow") == CPU and "no accelerator found" in str(CPU)
-    assert runtime.find_device("jax").compiles
+    monkeypatch.setattr(devices, "chips", lambda backend: chips)
 
 
 def test_the_policy_can_be_set_from_outside(monkeypatch):
-    with_chips(monkeypatch, runtime.Chip("GPU", "A100", (8, 0)))
+    with_chips(monkeypatch, devices.Chip("GPU", "A100", (8, 0)))
     monkeypatch.setenv("COURSE_DTYPE_POLICY", "float32")
     assert runtime.find_device("jax").dtype_policy == "float32"
     monkeypatch.setenv("COURSE_DTYPE_POLICY", "float8")
     with pytest.raises(ValueError, match="'float8'; the course knows float32, mixed_bfloat16, mixed_float16"):
         runtime.find_device("jax")
-
-
-class FakeJaxDevice:
-    def __init__(self, platform, device_kind, capability=None):
-        self.platform, self.device_kind = platform, device_kind
-        if capability:
-            self.compute_capability = capability
-
-
-def test_jax_devices_become_chips(monkeypatch):
-    import jax
-
-    devices = [
-        FakeJaxDevice("cpu", "cpu"),
-        FakeJaxDevice("gpu", "Tesla T4", "7.5"),
-        FakeJaxDevice("rocm", "MI", "gfx90a"),
-    ]
-    monkeypatch.setattr(jax, "devices", lambda: devices)
-    assert runtime.chips.__wrapped__("jax") == (("GPU", "Tesla T4", (7, 5)), ("GPU", "MI", None))
-    monkeypatch.setattr(jax, "devices", lambda: devices[:1])
-    assert [chip.kind for chip in runtime.chips.__wrapped__("jax")] == ["CPU"]
-
-
-@pytest.mark.tensorflow
-def test_tensorflow_gpus_become_chips(monkeypatch):
-    import tensorflow as tf
-
-    details = {"T4": {"device_name": "Tesla T4", "compute_capability": (7, 5)}, "other": {}}
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)
-    assert runtime.chips.__wrapped__("tensorflow") == (("GPU", "Tesla T4", (7, 5)), ("GPU", "GPU", None))
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    assert [chip.kind for chip in runtime.chips.__wrapped__("tensorflow")] == ["CPU"]
 
 
 def test_an_absent_accelerator_is_a_word_and_not_an_error():
@@ -179,7 +119,7 @@ def test_an_absent_accelerator_is_a_word_and_not_an_error():
 def test_start_applies_the_policy_and_says_so(monkeypatch):
     import keras
 
-    with_chips(monkeypatch, runtime.Chip("CPU", "x86_64"))
+    with_chips(monkeypatch, devices.Chip("CPU", "x86_64"))
     monkeypatch.setenv("COURSE_DTYPE_POLICY", "mixed_bfloat16")
     try:
         facts = runtime.environment(runtime.start())
@@ -199,8 +139,8 @@ def test_compiled_programs_are_kept_where_jax_runs_an_accelerator(tmp_path):
 import jax
 found = []
 jax.monitoring.register_event_listener(lambda event, **_: found.append(event) if event.endswith("/cache_hits") else None)
-from helpers import runtime
-runtime.chips = lambda backend: (runtime.Chip("GPU", "A100", (8, 0)),)
+from helpers import devices, runtime
+devices.chips = lambda backend: (devices.Chip("GPU", "A100", (8, 0)),)
 runtime.start()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.jit(lambda x: x + 1)(1)
@@ -216,8 +156,8 @@ print(len(found), jax.config.jax_default_matmul_precision)
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.tensorflow), "jax"])
 def test_where_a_lesson_insists_on_float32_an_accelerator_keeps_all_digits(backend):
     code = """
-from helpers import runtime
-runtime.chips = lambda backend: (runtime.Chip("GPU", "A100", (8, 0)),)
+from helpers import devices, runtime
+devices.chips = lambda backend: (devices.Chip("GPU", "A100", (8, 0)),)
 for policy in (None, "float32"):
     if runtime.start(dtype_policy=policy).backend == "jax":
         import jax
@@ -312,7 +252,8 @@ def test_artifact_key_depends_on_the_helpers_that_a_source_imports(tmp_path, mon
 def test_the_corpus_depends_on_what_its_code_imports():
     from helpers import corpus
 
-    assert {"corpus", "data", "models", "runtime"} <= {p.stem for p in runtime.with_imports([Path(corpus.__file__)])}
+    names = {path.stem for path in runtime.with_imports([Path(corpus.__file__)])}
+    assert {"corpus", "cleaning", "docstrings", "models", "runtime", "devices", "wordpiece"} <= names
 
 
 def test_a_failed_artifact_leaves_nothing_and_spares_the_old_one(artifacts):
@@ -575,7 +516,7 @@ def test_the_full_profile_without_an_accelerator_gets_a_word(kind, monkeypatch, 
     )
     monkeypatch.setattr(runtime, "find_device", lambda backend: device)
     for name in ("keep_all_digits", "keep_compiled_programs"):
-        monkeypatch.setattr(runtime, name, lambda *_: None)
+        monkeypatch.setattr(devices, name, lambda *_: None)
     runtime.start(profile="full", dtype_policy="float32")
     assert ("No accelerator found" in capsys.readouterr().out) == (kind == "CPU")
     runtime.start()

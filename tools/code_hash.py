@@ -20,9 +20,10 @@ FOLDERS = ("experiments", "benchmarks", "tools")
 # Not followed, and why: what they decide is stored beside the hashes, or decides nothing.
 LEFT_OUT = {
     "helpers.runtime": "folders, seeds and devices: the kind of machine is stored",
+    "helpers.devices": "the kind of machine is stored",
     "helpers.figures": "drawings",
     "helpers.data.prepare_splits": "the data's own hashes are stored",
-    "helpers.corpus.prepared": "the corpus's own hash is stored",
+    "helpers.corpus.prepare": "the corpus's own hash is stored",
     "helpers.models.locate": "what it fetches is checked against FILE_HASHES",
     "results": "how results are stored",
 }
@@ -168,5 +169,6 @@ def names_of(root: str | Callable) -> Iterator[str]:
             if isinstance(part, partial) or inspect.isfunction(part):
                 yield from names_of(part)
     else:
+        root = inspect.unwrap(root)  # a cached function stands for the one inside
         path = Path(inspect.getsourcefile(root))
         yield f"{'helpers.' if path.parent.name == 'helpers' else ''}{path.stem}.{root.__qualname__}"

@@ -310,14 +310,14 @@ if course.has_tensorflow("writing and reading TFRecord files"):
     course.claim("Keras trains on them: an update for each batch", updated == steps)
 
 # %% [markdown]
-# Files in a far-away store are slow to *open*; here that takes a fifth of a second. `interleave` opens several at once and takes a text from each
+# Files in a far-away store are slow to *open*; here that takes half a second. `interleave` opens several at once and takes a text from each
 # in turn. Reading is mostly waiting, so it wants more threads than there are cores; `read_shards` asks for them. `prefetch`, at
 # its end, reads the next batch while the model computes on this one.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 def after_a_wait(name):
     """The same name, from a place that takes its time."""
-    time.sleep(0.2)
+    time.sleep(0.5)
     return name
 
 
