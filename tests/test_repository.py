@@ -403,7 +403,7 @@ def test_the_memory_of_a_process_and_what_it_starts_is_watched():
     assert 0.39 < peak.gib < 0.6 and lessons.memory_of(process.pid) == lessons.memory_of(None) == 0
 
 
-def test_the_readmes_figure_is_that_of_lesson_07():
+def test_the_readmes_figure_is_that_of_lesson_06():
     lesson_06 = next(path for path in LESSONS if path.stem.startswith("06"))
     image, alt = readme.figure_of(nbformat.read(lesson_06, as_version=4))
     assert readme.FIGURE.read_bytes() == image
