@@ -116,9 +116,11 @@ def tokenizers(size: dict, folder: Path):
     """The `tokenizers` package, in batches, padded to the longest text of the batch."""
     import numpy as np
 
-    from helpers import models
+    from helpers import models, tokenization
 
-    tokenizer = models.make_reference_tokenizer(models.load_tokenizer().get_vocabulary(), models.MAX_LENGTH)
+    tokenizer = tokenization.make_reference_tokenizer(
+        models.load_tokenizer().get_vocabulary(), max_length=models.MAX_LENGTH
+    )
     tokenizer.enable_padding()
 
     def done(texts):

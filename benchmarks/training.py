@@ -212,11 +212,12 @@ def course_batches(classifier, texts, labels, size: dict, epoch: int = 0):
 
 def fixed_batches(classifier, texts, labels, size: dict):
     """The official tutorial's way: strings in a `tf.data.Dataset`, every text padded to 128 tokens."""
+    import keras_hub
     import tensorflow as tf
 
     from helpers import models
 
-    layer = models.make_preprocessor(classifier)
+    layer = keras_hub.models.BertTextClassifierPreprocessor(classifier.tokenizer, sequence_length=models.MAX_LENGTH)
     dataset = tf.data.Dataset.from_tensor_slices((texts, labels)).shuffle(len(texts), seed=size["seed"])
     return dataset.batch(size["batch"]).map(lambda t, y: (layer(t), y)).prefetch(tf.data.AUTOTUNE)
 

@@ -30,6 +30,7 @@ def point(seed: int = 42, labels: int | None = None, words: str = "all", **recip
 
 EXPERIMENTS = {
     "seeds": [point(seed=seed) for seed in (42, 1, 2, 3, 4)],
+    "frozen_embeddings": [point(seed=seed, freeze_embeddings=True) for seed in (42, 1, 2, 3, 4)],
     "learning_rates": [
         point(seed, learning_rate=rate) for rate in (1e-5, 3e-5, 1e-4, 3e-4, 1e-3) for seed in SEEDS[:2]
     ],

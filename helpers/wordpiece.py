@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from helpers import models
+from helpers import models, tokenization
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -63,7 +63,7 @@ def learn_vocabulary(texts: Iterable[str], vocabulary_size: int = 8000, alphabet
     """
     from tokenizers.trainers import WordPieceTrainer
 
-    tokenizer = models.make_reference_tokenizer(SPECIAL)
+    tokenizer = tokenization.make_reference_tokenizer(SPECIAL)
     counts = count_words(texts, tokenizer)
     kept = find_frequent_letters(counts, alphabet)
     # Of equally frequent pairs the trainer joins the one with the lower numbers, and it numbers letters as it meets them,

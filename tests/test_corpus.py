@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tiny_language import VOCABULARY, WORDS, make_texts
 
-from helpers import corpus, models, wordpiece
+from helpers import corpus, tokenization, wordpiece
 from helpers.corpus import CorpusError
 
 # ---- the corpus
@@ -250,7 +250,7 @@ def test_the_artifact_is_made_once_and_its_vocabulary_is_learnt_from_the_trainin
     vocabularies = {split: tuple(wordpiece.learn_vocabulary(texts[split])) for split in corpus.SPLITS}
     assert "quick" in vocabularies["train"] and "blowzy" in vocabularies["test"]
     assert list(tokens) == list(corpus.SPLITS)
-    tokenizer = models.make_reference_tokenizer(vocabularies["train"])
+    tokenizer = tokenization.make_reference_tokenizer(vocabularies["train"])
     for split, some in tokens.items():
         assert some.vocabulary == vocabularies["train"]
         ids = [[*encoding.ids, 3] for encoding in tokenizer.encode_batch(texts[split])]

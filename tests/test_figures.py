@@ -1,5 +1,8 @@
 """Every figure has a title, labelled axes, and alt text that a reader gets."""
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +22,9 @@ BY_LABELS = pd.DataFrame(
 CURVE = pd.DataFrame({"steps": [10, 20], "validation_loss": [6.0, 5.0]})
 LAW = language_models.PowerLaw(6.0, 0.1, np.zeros((2, 2)), 3, 0.01)
 SIZES = pd.DataFrame({"parameters": [1e5, 1e6], "loss": [2.0, 1.6]})
+PUBLISHED = pd.DataFrame(
+    {"model": ["A", "B"], "parameters": [4e6, 9e7], "quality": [70.0, 84.0], "split": ["test", "dev"]}
+)
 FIGURES = {
     "lengths": lambda: figures.lengths(np.array([3, 40, 130]), 128),
     "padding": lambda: figures.padding({"padded to 128": 0.2, "grouped": 0.9}),
@@ -33,6 +39,8 @@ FIGURES = {
     "rankings": lambda: figures.rankings({"BERT": curve([0.1, 0.6, 0.5, 0.9])}),
     "reliability": lambda: figures.reliability({"as trained": evaluation.reliability([0, 1], np.eye(2))}),
     "costs": lambda: figures.costs(np.array([0.1, 0.5]), np.array([2.0, 1.0]), 0.5),
+    "attention": lambda: figures.attention({"BERT": np.eye(9, dtype=bool), "GPT": np.tril(np.ones((4, 4)))}),
+    "quality_by_size": lambda: figures.quality_by_size(PUBLISHED),
 }
 
 
@@ -239,10 +247,48 @@ def test_attention_figure_draws_each_mask():
 
 
 def test_quality_figure_names_every_model():
-    table = pd.DataFrame(
-        {"model": ["A", "B"], "parameters": [4e6, 9e7], "quality": [70.0, 84.0], "split": ["test", "dev"]}
-    )
-    axes = figures.quality_by_size(table).axes[0]
+    axes = figures.quality_by_size(PUBLISHED).axes[0]
     assert {text.get_text() for text in axes.texts} == {"A", "B"}
     assert [tuple(part.get_offsets()[0]) for part in axes.collections] == [(4.0, 70.0), (90.0, 84.0)]
     assert "millions" in axes.get_xlabel()
+
+
+# ---- every figure as it was when somebody looked at it
+
+
+LOOKS = Path(__file__).with_name("figures.txt")
+ASPECTS = (
+    "size_inches", "title", "xlim", "ylim", "xscale", "yscale", "xticks", "yticks", "text", "position", "ha", "va",
+    "fontsize", "xydata", "x", "y", "width", "height", "offsets", "sizes", "segments", "array", "clim", "bbox_to_anchor",
+    "color", "facecolor", "edgecolor", "alpha", "linewidth", "linestyle", "marker", "markersize", "visible", "frame_on",
+)  # fmt: skip
+
+
+def in_words(value) -> str:
+    """A property's value as text: numbers with four digits."""
+    numbers = [value] if isinstance(value, str) else np.ma.getdata(np.asarray(value, dtype=object)).ravel()
+    return ",".join(f"{one:.4g}" if isinstance(one, int | float | np.number) else str(one) for one in numbers)
+
+
+def describe(name: str) -> list[str]:
+    """A figure in lines of text, one for each different thing that is seen: how many, its class, those of `ASPECTS` it has."""
+    lines = Counter()
+    for part in FIGURES[name]().findobj():
+        found = {aspect: getattr(part, f"get_{aspect}", None) for aspect in ASPECTS}
+        said = [f"{aspect}={in_words(get())}" for aspect, get in found.items() if get]
+        if part.get_visible() and "text=" not in said:
+            if hasattr(part, "xyann"):
+                said.append(f"of={in_words(part.xy)}")
+            lines[f"{type(part).__name__} {' '.join(said)}"] += 1
+    return [f"{name}: {number} {line}" for line, number in lines.items()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_looks_as_it_did_when_somebody_looked_at_it(name):
+    """Where this is red on purpose: look at the figure, then `python tests/test_figures.py`, and read the difference."""
+    stored = [line for line in LOOKS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{name}: ")]
+    assert describe(name) == stored
+
+
+if __name__ == "__main__":
+    LOOKS.write_text("\n".join(line for name in FIGURES for line in describe(name)) + "\n", encoding="utf-8")

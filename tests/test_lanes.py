@@ -51,10 +51,20 @@ def test_two_jobs_run_at_the_same_time(recorder):
     assert {name: what.result for name, what in done.items()} == {"a": "ok", "b": "ok"}
 
 
-def test_in_one_lane_the_job_that_most_wait_for_comes_first_then_their_order(recorder):
-    jobs = [recorder.job("a"), recorder.job("b", {"c"}), recorder.job("c", {"d"}), recorder.job("d"), recorder.job("e")]
+def order(recorder, jobs):
+    """Names in the order in which one lane begins the jobs."""
     lanes.run(jobs, lanes=1)
-    assert [name for kind, name in recorder.events if kind == "begin"] == ["d", "c", "a", "b", "e"]
+    return [name for kind, name in recorder.events if kind == "begin"]
+
+
+def test_in_one_lane_the_job_with_the_longest_chain_comes_first_then_their_order(recorder):
+    jobs = [recorder.job("a"), recorder.job("b", {"c"}), recorder.job("c", {"d"}), recorder.job("d"), recorder.job("e")]
+    assert order(recorder, jobs) == ["d", "c", "a", "b", "e"]
+
+
+def test_a_long_job_comes_first_but_after_the_first_of_a_longer_chain(recorder):
+    jobs = [recorder.job("a"), recorder.job("long", minutes=4), recorder.job("c", minutes=3)]
+    assert order(recorder, [*jobs, recorder.job("d", {"c"}, minutes=2)]) == ["c", "long", "d", "a"]
 
 
 @TWO_CORES

@@ -1,8 +1,7 @@
 """Weights that arrive whole or not at all; a tokenizer equal to the reference; sources of models."""
 
-import csv
+import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -15,24 +14,8 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
-import tokenizer_differences
 
 from helpers import finetuning, models, runtime
-
-DIFFERENCES = runtime.COURSE / "data" / "tokenizer_differences.csv"
-
-
-def read_known_differences(tokenizer=None):
-    """Characters that a tokenizer (None: any) is known to read otherwise than BERT's own rules."""
-    with DIFFERENCES.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if tokenizer in (None, row["tokenizer"])]
-    return {chr(c) for row in rows for c in range(int(row["first"], 16), int(row["last"], 16) + 1)}
-
-
-@pytest.fixture(scope="module")
-def known_differences():
-    return read_known_differences("KerasHub")
-
 
 # ---- the weights
 
@@ -238,58 +221,6 @@ print(models.minilm_folder())
 # ---- the tokenizer
 
 
-def awkward_texts(number, characters, seed=0):
-    """Texts of words, odd characters and odd spaces, the same ones for the same seed."""
-    draw = random.Random(seed)
-    words = [
-        "naïve",
-        "CAFÉ",
-        "don't",
-        "北京",
-        "Ünïted",
-        "[SEP]",
-        "[MASK]",
-        "e\u0301t\u0301",
-        "it’s",
-        "¿qué?",
-        "👨\u200d👩\u200d👧",
-        "3.14",
-        "a" * 120,
-        "\u00a0",
-        "\u200b",
-        "\t",
-        "\x00",
-        "İ",
-        "ﷺ",
-        "한국어",
-        "हिन्दी",
-    ]
-    pick = [
-        lambda: draw.choice(words),
-        lambda: draw.choice(characters),
-        lambda: draw.choice(characters) * 2,
-        lambda: " ",
-    ]
-    return ["".join(draw.choice(pick)() for _ in range(draw.randrange(12))) for _ in range(number)]
-
-
-def test_tokenizer_equals_the_reference_on_2000_awkward_texts(known_differences):
-    agreeing = [c for c in tokenizer_differences.assigned_characters() if c not in known_differences]
-    texts = [t for t in awkward_texts(2400, agreeing) if not set(t) & known_differences][:2000]
-    assert len(texts) == 2000
-    assert sum(any(ord(c) > 127 for c in text) for text in texts) > 1000
-    unlike = tokenizer_differences.differing(texts)
-    assert [text for text, is_unlike in zip(texts, unlike, strict=True) if is_unlike] == []
-
-
-def test_the_list_of_known_differences_is_exact(known_differences):
-    characters = tokenizer_differences.assigned_characters()
-    unlike = tokenizer_differences.differing([f"a{c}b" for c in characters])
-    found = {c for c, is_unlike in zip(characters, unlike, strict=True) if is_unlike}
-    assert found == known_differences & set(characters)
-    assert len(found) > 5000
-
-
 def test_accents_are_stripped(minilm):
     ids = models.token_ids(minilm.tokenizer, ["Naïve café"])[0]
     assert [minilm.tokenizer.id_to_token(i) for i in ids] == ["[CLS]", "naive", "cafe", "[SEP]"]
@@ -300,24 +231,66 @@ def test_a_no_break_space_is_a_space(minilm):
     assert joined.tolist() == apart.tolist()
 
 
-def test_a_word_is_tokenised_once_and_alike_in_any_text(minilm):
+def test_a_word_is_read_once_and_alike_in_any_text(minilm, monkeypatch):
     texts = ["It was unbelievably good, good, good!", "unbelievably\tgood\u00a0[MASK] 很好  naïve", "\u200b \u0301 x"]
-    asked = []
+    asked, reference = [], models.reference_of(minilm.tokenizer)
 
     class Counting:
-        """The tokenizer, which notes what it is asked."""
+        """The reference, which notes what it is asked."""
 
-        cls_token_id, sep_token_id = minilm.tokenizer.cls_token_id, minilm.tokenizer.sep_token_id
-
-        def __call__(self, words):
+        def encode_batch(self, words, **options):
             asked.extend(words)
-            return minilm.tokenizer(words)
+            return reference.encode_batch(words, **options)
 
-    rows = models.token_ids(Counting(), texts)
-    assert len(asked) == len(set(asked)) and asked.count("unbelievably") == 1
-    whole = [list(minilm.tokenizer([models.plain_text(text)])[0]) for text in texts]
+    monkeypatch.setattr(models, "reference_of", lambda tokenizer: Counting())
+    rows = models.token_ids(minilm.tokenizer, texts)
+    assert len(asked) == len(set(asked)) and asked.count("good,") == 1
+    whole = [encoding.ids for encoding in reference.encode_batch(texts, add_special_tokens=False)]
     assert [list(row[1:-1]) for row in rows] == whole and min(map(len, whole)) > 0
     assert models.word_ids(minilm.tokenizer, []) == {}
+
+
+def test_each_tokenizer_has_a_reference_of_its_own(minilm):
+    other = keras_hub.models.BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Fine"])
+    assert models.reference_of(minilm.tokenizer) is models.reference_of(minilm.tokenizer)
+    assert models.token_ids(other, ["Fine fine"])[0].tolist() == [2, 5, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "tokens"),
+    [
+        ({}, ["fur", "mochte"]),
+        ({"strip_accents": None}, ["fur", "mochte"]),
+        ({"strip_accents": False}, ["für", "möchte"]),
+        ({"do_lower_case": False}, ["Für", "möchte"]),
+        ({"do_lower_case": False, "strip_accents": True}, ["Fur", "mochte"]),
+    ],
+)
+def test_a_folders_own_settings_are_kept(tmp_path, settings, tokens):
+    folder = tmp_path / "mine"
+    shutil.copytree(models.minilm_folder(), folder)
+    settings = {"do_lower_case": True} | settings
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    words = ["Für", "Fur", "fur", "für", "möchte", "mochte", "很好"]
+    (folder / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]), encoding="utf-8"
+    )
+    tokenizer = models.load_tokenizer(folder)
+    ids = models.token_ids(tokenizer, ["Für möchte"])[0]
+    assert [tokenizer.id_to_token(int(i)) for i in ids[1:-1]] == tokens
+
+
+@pytest.mark.parametrize(("chinese", "unknown"), [(True, 2), (False, 0)])
+def test_chinese_characters_stay_together_where_the_folder_says_so(tmp_path, chinese, unknown):
+    folder = tmp_path / "mine"
+    shutil.copytree(models.minilm_folder(), folder)
+    settings = {"do_lower_case": True, "tokenize_chinese_chars": chinese}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "很好"]), encoding="utf-8"
+    )
+    ids = models.token_ids(models.load_tokenizer(folder), ["很好"])[0]
+    assert ids.tolist() == [2, *[1] * unknown, *[5] * (not chinese), 3]
 
 
 def test_many_texts_take_little_more_memory_than_their_ids(minilm):

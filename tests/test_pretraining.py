@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_language import TINY, VOCABULARY, WORDS, answer, build_masked, make_texts, make_tokenizer
 
-from helpers import corpus, finetuning, language_models, models, pretraining, runtime
+from helpers import corpus, finetuning, language_models, models, pretraining, runtime, tokenization
 from helpers.corpus import CorpusError
 from helpers.pretraining import Plan, Size, TokenBatches
 
@@ -43,7 +43,7 @@ def make_task(kinds=(0.8, 0.1)):
 
 
 def test_padded_rows_are_texts_and_packed_rows_are_the_flat_array(tokens):
-    texts, tokenizer = make_texts(300), models.make_reference_tokenizer(VOCABULARY)
+    texts, tokenizer = make_texts(300), tokenization.make_reference_tokenizer(VOCABULARY)
     rows = TokenBatches(tokens, raw, sequence_length=16, packed=False)
     ids, mask = rows.frame(np.arange(300))
     for text, row, seen in zip(texts, ids, mask, strict=True):

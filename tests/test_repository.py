@@ -41,6 +41,7 @@ HELPERS = [
     "data",
     "evaluation",
     "architecture",
+    "tokenization",
     "models",
 ]
 HELPERS += ["optimizers", "finetuning", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tiny_language import WORDS, make_texts, make_tokenizer
 
-from helpers import models, wordpiece
+from helpers import tokenization, wordpiece
 
 
 def test_merging_by_hand():
@@ -57,7 +57,7 @@ def test_the_library_joins_what_the_hand_joins():
 
 
 def test_words_are_counted_in_lower_case_and_a_letter_once_a_word():
-    counts = wordpiece.count_words(["Pàpa, papa!", "map"], models.make_reference_tokenizer(wordpiece.SPECIAL))
+    counts = wordpiece.count_words(["Pàpa, papa!", "map"], tokenization.make_reference_tokenizer(wordpiece.SPECIAL))
     assert counts == {"papa": 2, ",": 1, "!": 1, "map": 1}
     assert wordpiece.find_frequent_letters(counts, 2) == ["a", "p"]  # three words each
     assert wordpiece.find_frequent_letters(counts, 9) == ["!", ",", "a", "m", "p"]

@@ -58,6 +58,8 @@ ELSEWHERE = ["00", "01", "05", "06", "11"]
 NEEDS = {
     "02": {"01"}, "03": {"01"}, "05": {"01"}, "06": {"01", "05"}, "07": {"01"}, "11": {"01", "05"}, "14": {"01"},
 }  # fmt: skip
+# About how long a lesson takes on one core; the longest begin first. One that is not named takes about a minute.
+MINUTES = {"01": 3, "04": 13, "05": 9, "07": 7, "11": 4, "14": 4}
 WHOLE_MACHINE = set()  # lessons that need all cores for themselves
 
 NO_TESTS = 5  # pytest's exit code when no test has the marks asked for
@@ -273,9 +275,10 @@ def lab() -> int:
     return call("-m", "jupyter", "lab", "--notebook-dir", str(COURSE), *sys.argv[2:])
 
 
-def needs_of(lesson: str, names: dict[str, str]) -> frozenset[str]:
-    """Which of the jobs in `names` (number of a lesson -> name of its job) make what a lesson loads."""
-    return frozenset(names[need] for need in NEEDS.get(lesson, ()) if need in names)
+def job_of(lesson: str, names: dict[str, str], work: Callable[[int], bool]) -> lanes.Job:
+    """The job of a lesson; `names`: number of a lesson -> name of its job, for all lessons of the same run."""
+    needs = frozenset(names[need] for need in NEEDS.get(lesson, ()) if need in names)
+    return lanes.Job(names[lesson], work, needs, lesson in WHOLE_MACHINE, MINUTES.get(lesson, 1))
 
 
 def call_and_show(name: str, *command, **options) -> bool:
@@ -300,7 +303,7 @@ def lesson_jobs(kind: str, lessons: dict[str, list[str]], **options) -> list[lan
         def work(lane: int) -> bool:
             return call_and_show(names[number], *lessons[number], **options)
 
-        return lanes.Job(names[number], work, needs_of(number, names), number in WHOLE_MACHINE)
+        return job_of(number, names, work)
 
     return [job(number) for number in lessons]
 

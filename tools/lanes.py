@@ -20,13 +20,15 @@ class Job:
     """Something to do, and what has to be done before it.
 
     `work(lane)` gets the number of its lane and returns whether it went well. `needs`: names of other jobs; those that
-    are not in the same run do not count. A job with `whole_machine` runs alone, on all cores.
+    are not in the same run do not count. A job with `whole_machine` runs alone, on all cores. `minutes`: about how long it
+    takes; only the order depends on that.
     """
 
     name: str
     work: Callable[[int], bool]
     needs: frozenset[str] = frozenset()
     whole_machine: bool = False
+    minutes: float = 1.0
 
 
 @dataclass
@@ -78,10 +80,10 @@ class Queue:
     running: set[str] = field(default_factory=set)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def dependants(self, name: str) -> int:
-        """How many jobs wait for this one, at first or second hand."""
-        direct = [job.name for job in self.jobs if name in job.needs]
-        return len(direct) + sum(self.dependants(other) for other in direct)
+    def minutes_to_go(self, job: Job) -> float:
+        """From the beginning of this job to the end of the longest chain of jobs that wait for it."""
+        waiting = [other for other in self.jobs if job.name in other.needs]
+        return job.minutes + max(map(self.minutes_to_go, waiting), default=0.0)
 
     def skip_hopeless(self) -> None:
         """Give up the jobs that need one which failed or was given up."""
@@ -92,13 +94,13 @@ class Queue:
                 return self.skip_hopeless()  # those that need this one
 
     def next_job(self) -> Job | None:
-        """A job that can start now: the one that most others wait for, then the first; None if there is none yet."""
+        """A job that can start now, or None: the one with the most `minutes_to_go`, so that no long one is left for the end."""
         names = {job.name for job in self.jobs}
         waiting = [job for job in self.jobs if job.name not in self.done and job.name not in self.running]
         ready = [job for job in waiting if all(need in self.done for need in job.needs & names)]
         small = [job for job in ready if not job.whole_machine]
         if small:  # so a job that runs alone comes when no other can start, and makes none ready before its end
-            return max(small, key=lambda job: (self.dependants(job.name), -self.jobs.index(job)))
+            return max(small, key=self.minutes_to_go)  # of equal ones the first
         return ready[0] if ready and not self.running else None
 
     def take(self) -> Job | None:

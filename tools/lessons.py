@@ -221,8 +221,7 @@ def jobs_of(paths: list[Path], work: Callable[[Path, int], bool]) -> list[lanes.
     """A job for each lesson, after the lessons that make what it loads."""
     names = {path.stem[:2]: path.stem for path in paths}
     return [
-        lanes.Job(name, functools.partial(work, path), course.needs_of(number, names), number in course.WHOLE_MACHINE)
-        for path, (number, name) in zip(paths, names.items(), strict=True)
+        course.job_of(number, names, functools.partial(work, path)) for path, number in zip(paths, names, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 # %%
 import numpy as np
 
-from helpers import finetuning, models, runtime
+from helpers import finetuning, models, runtime, tokenization
 
 course = runtime.start(dtype_policy="float32")  # answers are compared to many digits
 classifier = models.make_classifier()
@@ -59,7 +59,9 @@ print("✓ a quarter of the bytes, no value off by more than half a step")
 # %% tags=["solution"]
 # stub: feed
 vocabulary = classifier.tokenizer.get_vocabulary()
-tokenizer = models.make_reference_tokenizer(vocabulary, models.MAX_LENGTH)
+tokenizer = tokenization.make_reference_tokenizer(
+    vocabulary, max_length=models.MAX_LENGTH
+)
 
 
 def feed(texts):
