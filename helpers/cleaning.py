@@ -287,21 +287,26 @@ def stable_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def pair_words(text: str) -> set[tuple[str, str]]:
-    """Neighbouring words of a text (its shingles); a text of one word is paired with nothing."""
-    words = comparison_key(text).split()
+def divide_english(text: str) -> list[str]:
+    """The words of a text for `find_near_duplicates`, as English has them."""
+    return comparison_key(text).split()
+
+
+def pair_words(text: str, divide: Callable[[str], list[str]] = divide_english) -> set[tuple[str, str]]:
+    """Neighbouring words of a text (its shingles), divided by `divide`; a text of one word is paired with nothing."""
+    words = divide(text)
     return set(pairwise(words)) if len(words) > 1 else {(word, "") for word in words}
 
 
 MAX_STORED = 2**22  # counts of shared word pairs that are in memory at a time: about 100 MB
 
 
-def mark_word_pairs(texts: Sequence[str]):
+def mark_word_pairs(texts: Sequence[str], divide: Callable[[str], list[str]] = divide_english):
     """Sparse int32 matrix (texts, different word pairs of all texts): 1 where a text has a pair."""
     from scipy.sparse import csr_matrix
 
     # Python's hash is the same within a process, and 64 bits hardly ever meet; to keep millions of pairs takes 20 times more.
-    hashes = [np.fromiter(map(hash, pair_words(text)), dtype=np.int64) for text in texts]
+    hashes = [np.fromiter(map(hash, pair_words(text, divide)), dtype=np.int64) for text in texts]
     found, columns = np.unique(np.concatenate([np.empty(0, np.int64), *hashes]), return_inverse=True)
     ends = np.cumsum([0, *map(len, hashes)])
     return csr_matrix((np.ones(len(columns), np.int32), columns, ends), shape=(len(texts), len(found)))
@@ -319,15 +324,17 @@ def count_shared(marks) -> Iterator[tuple[int, object]]:
         yield start, marks[start : start + size] @ others
 
 
-def find_near_duplicates(texts: Sequence[str], threshold: float = 0.5) -> np.ndarray:
+def find_near_duplicates(
+    texts: Sequence[str], threshold: float = 0.5, divide: Callable[[str], list[str]] = divide_english
+) -> np.ndarray:
     """Pairs (i, j), i < j, in order, int array (pairs, 2), whose word pairs overlap by Jaccard >= `threshold`.
 
     Jaccard = shared / all different word pairs of both texts (Broder, 1997, "On the resemblance and
-    containment of documents"). All texts are compared with all, in blocks (`count_shared`).
+    containment of documents"). `divide`: from a text to its words. All texts are compared with all, in blocks (`count_shared`).
     """
     from scipy.sparse import triu
 
-    marks = mark_word_pairs(texts)
+    marks = mark_word_pairs(texts, divide)
     sizes = np.diff(marks.indptr)
     found = [np.empty((0, 2), dtype=np.int64)]
     for start, counts in count_shared(marks):

@@ -6,19 +6,20 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers import cleaning, own_file, runtime
+from helpers import cleaning, own_file, runtime, tables
 
 LABELS = ("negative", "positive")  # label 0 and label 1
 LATER_DOMAINS = ("course", "travel")  # kept out of all splits: fields that the model has never seen
 SPLIT_SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}
 STRATUM = ["domain", "stars", "style"]
-SOURCES = [Path(cleaning.__file__), Path(own_file.__file__), Path(__file__)]  # what makes the splits
+SOURCES = [Path(module.__file__) for module in (cleaning, tables, own_file)] + [Path(__file__)]  # what makes the splits
 
 
 # ---- splits without leaks
@@ -34,30 +35,39 @@ def content_hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(frame[["text", "label"]].to_csv(index=False).encode()).hexdigest()
 
 
-def cluster(texts: Sequence[str], threshold: float = 0.5) -> np.ndarray:
+def cluster(texts: Sequence[str], threshold: float = 0.5, divide: Callable = cleaning.divide_english) -> np.ndarray:
     """Cluster number of each text, int array (texts,): near-duplicates, and theirs, share one."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    pairs = cleaning.find_near_duplicates(texts, threshold)
+    pairs = cleaning.find_near_duplicates(texts, threshold, divide)
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(texts), len(texts)))
     return connected_components(links, directed=False)[1]
 
 
-def deal(rows: pd.DataFrame, stratum: list[str]) -> dict[str, pd.DataFrame]:
+def deal(rows: pd.DataFrame, stratum: list[str], clusters: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
     """Deal rows to `train`, `validation` and `test` by SPLIT_SHARES within each stratum.
 
     Clusters of near-duplicates go whole, in the order of their smallest hash, to the first of test, validation and
     train that still has room. So no text has a near-duplicate on another side, and the sizes are exact where the
-    clusters are small.
+    clusters are small. With `clusters` (`find_families`; int array, one number a row) they go in the order of the hash of
+    their alphabetically first text. The smallest of many hashes is small, so by the first rule large clusters come to the
+    test more often than to training. For the reviews it was left as it is: another rule would deal them anew.
     """
-    rows = rows.assign(cluster=cluster(rows["text"].tolist()))
-    members = rows.assign(order=rows["text"].map(cleaning.stable_hash)).sort_values("order")
+    hashes = rows["text"].map(cleaning.stable_hash)
+    if clusters is None:
+        members = rows.assign(cluster=cluster(rows["text"].tolist()), order=hashes).sort_values("order")
+    else:
+        rows = rows.assign(cluster=clusters, order=hashes)
+        first = rows.sort_values("text").groupby("cluster")["order"].first()
+        members = rows.assign(order=rows["cluster"].map(first)).sort_values(["order", "text"])
+    rows = rows.assign(cluster=members["cluster"])
     whole = members.groupby("cluster", sort=False).agg(
         size=("text", "size"), **{column: (column, "first") for column in stratum}
     )
     side = rows["cluster"].map(_choose_sides(whole, stratum))
-    return {name: rows[side == name].drop(columns="cluster").reset_index(drop=True) for name in SPLIT_SHARES}
+    rows = rows.drop(columns=["cluster", "order"], errors="ignore")
+    return {name: rows[side == name].reset_index(drop=True) for name in SPLIT_SHARES}
 
 
 def _choose_sides(clusters: pd.DataFrame, stratum: list[str]) -> dict[int, str]:
@@ -91,18 +101,51 @@ def split(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: part.reset_index(drop=True) for name, part in splits.items()}
 
 
+LARGEST_FAMILY = SPLIT_SHARES["test"]  # of a class; a larger family fits into no other side than training
+STRICTER = 0.8  # share of common word pairs by which the rows of such a family are told apart
+
+
+def find_families(rows: pd.DataFrame) -> np.ndarray:
+    """Number of the family of near-copies that each row belongs to, int array (rows,); columns text and label.
+
+    A family with more than LARGEST_FAMILY of a class's rows is parted by STRICTER, and a line says so.
+    """
+    found = pd.Series(cluster(rows["text"].tolist(), divide=own_file.divide), index=rows.index)
+    together = rows.assign(family=found).groupby(["label", "family"])["text"].transform("size")
+    of_class = rows.groupby("label")["text"].transform("size")
+    giant = found.isin(set(found[together > (LARGEST_FAMILY * of_class).clip(lower=1)]))
+    if giant.any():
+        print(
+            f"{int(giant.sum()):,} rows are so much alike that they would stand on one side of the split. They are parted where "
+            f"less than {STRICTER:.0%} of their word pairs agree, so the test holds texts much like some of training."
+        )
+        found[giant] = found.max() + 1 + cluster(rows["text"][giant].tolist(), STRICTER, own_file.divide)
+    return found.to_numpy()
+
+
 def split_own_file(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     """`train`, `validation` and `test` of the rows of `own_file.read`, and the names of the classes.
 
-    `label` becomes 0 to K - 1 (`own_file.number_labels`). Raises DataError for a class that cannot be trained or
-    tested since its rows are copies of each other.
+    `label` becomes 0 to K - 1 (`own_file.number_labels`). Rows that the reader has split (column `side`) keep their side;
+    what is missing is carved from the training rows. Raises DataError for a class that cannot be trained or tested.
     """
     numbered, names = own_file.number_labels(frame)
-    splits = deal(numbered, ["label"])
+    if "side" in numbered:
+        splits = _complete({side: part.drop(columns="side") for side, part in numbered.groupby("side")})
+    else:
+        splits = deal(numbered, ["label"], find_families(numbered))
     for number, name in enumerate(names):
         if not all((splits[side]["label"] == number).any() for side in ("train", "test")):
             raise own_file.DataError(f"The rows of class {name!r} are near-copies of each other. Add rows that differ.")
     return splits, names
+
+
+def _complete(sides: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """All three splits, those that are missing carved from the training rows by SPLIT_SHARES."""
+    for side in ("test", "validation"):
+        if side not in sides:
+            sides["train"], sides[side] = carve(sides["train"], SPLIT_SHARES[side])
+    return {side: sides[side].reset_index(drop=True) for side in SPLIT_SHARES}
 
 
 CARVED = 0.1  # of the training split, where a public data set has no labelled split to choose with
@@ -121,12 +164,22 @@ def carve(frame: pd.DataFrame, share: float = CARVED) -> tuple[pd.DataFrame, pd.
 # ---- the splits that all lessons share
 
 
-def is_own_file(source: str) -> bool:
-    """Whether a source names a reader's file: by its ending, or because it is there."""
-    return source.lower().endswith((".csv", ".txt")) or Path(source).is_file()
+def is_own_file(source: str | dict) -> bool:
+    """Whether a source names a reader's file or folder: by its ending, or because it is there."""
+    if isinstance(source, dict):
+        return True
+    return bool(OWN_FILE.search(source)) or Path(source).exists()
 
 
-def make_splits(source: str, max_rows: int | None) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+def name_of(source: str | dict) -> str:
+    """What a source is called in a report: of a reader's file the name, without the folders of this machine."""
+    return Path(own_file.as_source(source).file).name if is_own_file(source) else source
+
+
+OWN_FILE = re.compile(r"\.(csv|tsv|txt|jsonl?|ndjson|parquet|xlsx?)(\.gz)?$", re.IGNORECASE)
+
+
+def make_splits(source: str | dict, max_rows: int | None) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     """The splits of a source, and the names of the classes; arguments, columns and errors as in `prepare_splits`."""
     if source == "reviews":
         return split(cleaning.clean(cleaning.load())[0]), LABELS
@@ -148,11 +201,11 @@ def read_splits(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def prepare_splits(
-    source: str = "reviews", max_rows: int | None = own_file.MAX_ROWS, remake: bool = False
+    source: str | dict = "reviews", max_rows: int | None = own_file.MAX_ROWS, remake: bool = False
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     """The splits that lesson 01 makes as an artifact and later lessons load, and the names of the classes.
 
-    `source`: "reviews" (the raw file, cleaned), the path of a reader's CSV file (`own_file.read`, of which
+    `source`: "reviews" (the raw file, cleaned), the path of a reader's file or what `own_file.as_source` takes (of which
     `max_rows` rows are sampled), or the name of a TensorFlow data set (`load_tfds`). Columns: text, label (0 to K - 1,
     and -1 in `undecided`), and the other columns of the source. Raises FileNotFoundError, DataError or SourceError.
     """
@@ -166,11 +219,24 @@ def prepare_splits(
     if source == "reviews":
         inputs = {"source": runtime.file_hash(cleaning.RAW)}
     elif is_own_file(source):
-        inputs = {"source": runtime.file_hash(own_file.require(source)), "max_rows": max_rows}
+        own = own_file.as_source(source)
+        hashes = {side: hash_of(Path(path)) for side, path in own.files().items()}
+        inputs = {"source": hashes, "max_rows": max_rows, **own_file.facts(own)}
     else:
         inputs = {"source": source}
     folder = runtime.artifact("splits", make, inputs, SOURCES, remake)
     return read_splits(folder), tuple(json.loads((folder / "label_names.json").read_text(encoding="utf-8")))
+
+
+def hash_of(path: Path) -> str:
+    """Hash of a file, or of all files of a folder with their names. Raises FileNotFoundError."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path} (looked for it from {Path.cwd()}).")
+    if path.is_file():
+        return runtime.file_hash(path)
+    files = sorted(part for part in path.rglob("*") if part.is_file())
+    listed = "".join(f"{file.relative_to(path)} {runtime.file_hash(file)}\n" for file in files)
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 # ---- TensorFlow Datasets (TFDS)

@@ -106,7 +106,7 @@ class Session:
     device: devices.Device
     seed: int
     profile: Profile = PROFILES["small"]
-    source: str = "reviews"
+    source: str | dict = "reviews"
 
     @property
     def on_reviews(self) -> bool:
@@ -175,12 +175,12 @@ def settle_backend() -> str:
 
 
 def start(
-    seed: int = 42, profile: str = "small", source: str | Path | None = None, dtype_policy: str | None = None
+    seed: int = 42, profile: str = "small", source: str | Path | dict | None = None, dtype_policy: str | None = None
 ) -> Session:
     """Seed every random generator, set the device's dtype policy, and return the lesson's `Session`.
 
-    `profile` is a name in PROFILES; `source` is "reviews", the path of a CSV file, the name of a
-    TensorFlow data set, or None: what the profile names. `dtype_policy`: None takes the device's. Errors as in
+    `profile` is a name in PROFILES; `source` is "reviews", the path of a reader's file, a dictionary (`own_file.Source`), the
+    name of a TensorFlow data set, or None: what the profile names. `dtype_policy`: None takes the device's. Errors as in
     `choose_backend` and `find_device`; ValueError for an unknown profile.
     """
     if profile not in PROFILES:
@@ -202,7 +202,8 @@ def start(
     if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon
         devices.keep_compiled_programs(cache_folder() / "jax")
     chosen = PROFILES[profile]
-    return Session(backend, device, seed, chosen, str(source or chosen.source))
+    source = source or chosen.source
+    return Session(backend, device, seed, chosen, source if isinstance(source, dict) else str(source))
 
 
 def find_device(backend: str) -> devices.Device:

@@ -132,7 +132,7 @@ def test_the_artifacts_depend_on_all_helpers_that_make_them(artifacts, monkeypat
     for ask in (data.prepare_splits, data.course_reviews_folder):
         with pytest.raises(InterruptedError):
             ask()
-    sources = ["cleaning.py", "own_file.py", "data.py"]
+    sources = ["cleaning.py", "tables.py", "own_file.py", "data.py"]
     assert seen == {"splits": sources, "course_reviews": sources}
 
 

@@ -320,7 +320,9 @@ def test_the_card_says_what_was_measured(tmp_path):
         {"MB": [91.04], "ms a text": [3.14], "largest difference": [0.0], "same answer": [1.0]}, ["file"]
     )
     scores = pd.DataFrame({"accuracy": [0.8304], "low": [0.81], "high": [0.85], "f1": [0.829]}, ["mine"])
-    card = evaluation.write_card(tmp_path, {"training texts": "2,409"}, scores, table, ("bad", "good"))
+    card = evaluation.write_card(
+        tmp_path, {"training texts": "2,409"}, scores, table, ("bad", "good"), {"texts cut": 0.125}
+    )
     assert card == (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "# A text classifier: bad, good" in card and "- training texts: 2,409" in card
     assert "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card and " 91.0 " in card and "keras 3." in card

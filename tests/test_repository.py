@@ -36,6 +36,7 @@ HELPERS = [
     "runtime",
     "figures",
     "cleaning",
+    "tables",
     "own_file",
     "words",
     "data",

@@ -2,7 +2,7 @@
 
   setup    make the environment .venv from requirements.lock
   run      execute copies of all lessons in order; end with a table and the scores
-           --data mine.csv: lessons 01, 05, 06 and 11 with your own texts (columns text, label)
+           --data mine.csv: lessons 01, 05, 06 and 11 with your own texts; --text, --label, --validation, --test, --rare
            --profile full: BERT-base on public data; wants an accelerator and a network
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
            (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)

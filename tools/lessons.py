@@ -32,7 +32,7 @@ from helpers import data, own_file, runtime
 
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
-CLAIM = "✓ "
+CLAIM, OTHERWISE = "✓ ", "– otherwise"  # how the lines of `Session` begin
 WITH_OWN_DATA = ["01", "05", "06", "11"]  # lessons that run on a reader's file
 
 
@@ -149,23 +149,41 @@ def as_shown(notebook: nbformat.NotebookNode) -> None:
             cell.outputs = merged
 
 
+def printed_in(notebook: nbformat.NotebookNode) -> list[str]:
+    """The lines that a lesson printed."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs if output.output_type == "stream").splitlines()
+
+
 def claims_in(notebook: nbformat.NotebookNode) -> int:
     """Number of claims that the lesson checked and printed."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    lines = "".join(output.get("text", "") for output in outputs if output.output_type == "stream").splitlines()
-    return sum(line.startswith(CLAIM) for line in lines)
+    return sum(line.startswith(CLAIM) for line in printed_in(notebook))
 
 
-def check_own_data(path: str) -> Path:
-    """Absolute path of a reader's file; ends the program with the reason when it cannot be used.
+def notes_in(notebook: nbformat.NotebookNode) -> list[str]:
+    """What a lesson found to be otherwise with a reader's data."""
+    return [line for line in printed_in(notebook) if line.startswith(OTHERWISE)]
 
-    Before any lesson starts: the remedy should not hide in the traceback of a cell.
+
+def check_own_data(**options: str | None) -> str | dict:
+    """What lessons take as `source` for a reader's data; ends the program with the reason when they cannot be used.
+
+    `options`: fields of `own_file.Source`. Before any lesson starts: the remedy should not hide in the traceback of a cell.
+    Says how the data were understood, how they were split, and how much of them the default vocabulary does not know.
     """
+    options = {name: value for name, value in options.items() if value}
     try:
-        data.split_own_file(own_file.read(path))
+        source = own_file.as_source(options)
+        splits, names = data.split_own_file(own_file.read(source))
     except (FileNotFoundError, own_file.DataError) as error:
         sys.exit(str(error))
-    return Path(path).resolve()
+    sizes = ", ".join(f"{len(part):,} {side}" for side, part in splits.items())
+    print(f"{len(names)} classes; {sizes}.", flush=True)
+    options |= {name: str(Path(options[name]).resolve()) for name in FILES if name in options}
+    return options if len(options) > 1 else options["file"]
+
+
+FILES = ("file", "validation", "test")  # options that are paths, which count from where the reader is
 
 
 def memory_of(process: int | None) -> float:
@@ -215,6 +233,7 @@ class Row:
     gib: float
     claims: int
     result: str
+    notes: tuple[str, ...] = ()
 
 
 def jobs_of(paths: list[Path], work: Callable[[Path, int], bool]) -> list[lanes.Job]:
@@ -240,7 +259,8 @@ def run_copy(path: Path, parameters: dict, folder: Path, lane: int = 0) -> Row:
             tqdm.write("Most often the memory was too small: the README's table says what each lesson takes.")
     finally:
         nbformat.write(notebook, folder / f"{path.stem}.ipynb")
-    return Row(path.stem, (time.monotonic() - started) / 60, peak.gib, claims_in(notebook), result)
+    minutes = (time.monotonic() - started) / 60
+    return Row(path.stem, minutes, peak.gib, claims_in(notebook), result, tuple(notes_in(notebook)))
 
 
 def run(paths: list[Path], parameters: dict) -> int:
@@ -281,6 +301,9 @@ def print_table(rows: list[Row], minutes: float, gib: float) -> None:
     for row in rows:
         print(f"{row.lesson:26}{row.minutes:8.1f}{row.gib:6.1f}{row.claims:16d}  {row.result}")
     print(f"{'together (GiB: at most)':26}{minutes:8.1f}{gib:6.1f}{sum(row.claims for row in rows):16d}")
+    for row in rows:
+        for note in row.notes:
+            print(f"{row.lesson[:2]}: {note}")
     # Only what this run made: older scores or exports must not pass for its own.
     done = {row.lesson[:2] for row in rows if row.result == "ok"}
     scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
@@ -326,7 +349,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=["run", "outputs", "twins"])
     parser.add_argument("lesson", nargs="*", help="first characters of the lessons' names; none: all lessons")
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON of values for the parameters cells")
-    parser.add_argument("--data", help="your own CSV file with the columns text and label (run only)")
+    parser.add_argument("--data", help="your own file or folder (run only); the next five belong to it")
+    parser.add_argument("--text", help="its column of texts, or several with commas between")
+    parser.add_argument("--label", help="its column of labels")
+    parser.add_argument("--validation", help="a file of the same form to choose with")
+    parser.add_argument("--test", help="a file of the same form to judge with")
+    parser.add_argument("--rare", choices=own_file.RARE, help="what to do with classes of fewer than 10 rows")
     parser.add_argument("--profile", choices=list(runtime.PROFILES), help="what to run with (run only)")
     options = parser.parse_args(arguments)
     if options.command == "twins":
@@ -337,10 +365,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--parameters wants names and values: '{\"epochs\": 1}'")
     check_parameters(options.parameters, lessons([]))  # of any lesson: each takes those that it has
     named = {name: value for name, value in (("source", options.data), ("profile", options.profile)) if value}
+    own = {name: getattr(options, name) for name in ("text", "label", "validation", "test", "rare")}
+    if options.data == "" or (options.data is None and any(own.values())):
+        parser.error(
+            "--text, --label, --validation, --test and --rare belong to --data, and that needs a file or folder"
+        )
     chosen = lessons(options.lesson or (WITH_OWN_DATA if named else []))
     check_parameters(named, chosen)
     if options.data:
-        named["source"] = str(check_own_data(options.data))
+        named["source"] = check_own_data(file=options.data, **own)
     if options.profile == "full":  # in a process of its own, which leaves the accelerator to the lessons
         subprocess.run(
             [sys.executable, "-c", "from helpers import runtime; runtime.start(profile='full')"], check=False

@@ -28,7 +28,8 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 seed = 42
 # "full": BERT-base on a public data set; wants an accelerator and a network
 profile = "small"
-# the path of your own CSV file (columns text, label); None: what the profile names
+# your own file (columns text, label), or {"file": ..., "text": ..., "label": ...};
+# None: what the profile names
 source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 # share of common word pairs from which reviews are shown as near-duplicates;
@@ -435,15 +436,14 @@ course.finding(
     "the bag of words beats the majority by over 15 points",
     table["accuracy"].diff().iloc[1] > 0.15,
 )
-if "style" in validation:
+if {"plain", "implied"} <= set(validation.get("style", [])):
     by_style = evaluation.by_slice(validation, probabilities, "style")["accuracy"]
-    by_style = by_style.reindex(["plain", "implied"])
     better = by_style["plain"] > by_style["implied"] + 0.10
     course.finding(
         "it is over 10 points better where the opinion is said in words", better
     )
 else:
-    print("No column `style`: no slices.")
+    print("No styles `plain` and `implied`: no slices.")
 
 # %% [markdown]
 # `low` and `high` bound a 95 % interval: 402 reviews leave that much to chance. The baseline is honest work, and far better

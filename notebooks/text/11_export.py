@@ -29,7 +29,8 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 seed = 42
 # "full": BERT-base on a public data set; wants an accelerator and a network
 profile = "small"
-# the path of your own CSV file (columns text, label); None: what the profile names
+# your own file (columns text, label), or {"file": ..., "text": ..., "label": ...};
+# None: what the profile names
 source = None
 max_rows = 5000  # of your own CSV file: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
@@ -332,17 +333,27 @@ if course.has_tensorflow("the claims about it"):
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
-    facts = {"backbone": course.profile.backbone, "data": course.source}
+    name = data.name_of(course.source)
+    facts = {"backbone": course.profile.backbone, "data": name}
     facts["classes"] = ", ".join(label_names)
     parts = {"training": train[:train_limit], "validation": validation, "test": test}
     facts |= {f"{name} texts": f"{len(part):,}" for name, part in parts.items()}
     facts["recipe"] = f"{epochs} epochs, batch {batch_size}, "
     facts["recipe"] += f"learning rate {learning_rate}, seed {seed}"
     facts["licence of the weights"] = "Apache-2.0"
-    facts["intended use"] = "to learn; see data/README.md of the course"
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+if course.has_tensorflow("the model card"):
     probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
-    print(evaluation.write_card(folder, facts, scores, table, label_names))
+    longest = np.array([len(ids) for ids in models.token_ids(
+        classifier.tokenizer, test["text"].tolist(), max_length=10**6)])
+    limits = {
+        "unknown tokens": models.unknown_share(classifier.tokenizer, test["text"]),
+        "texts cut": (longest > models.MAX_LENGTH).mean(),
+        "calibration error": evaluation.calibration_error(test["label"], probabilities),
+    }
+    print(evaluation.write_card(folder, facts, scores, table, label_names, limits))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about the card"):
