@@ -127,11 +127,11 @@ def _in_hexadecimal(text: str, code: int) -> str:
 # ---- the tokenizer in a graph
 
 
-def words_in_graph(texts, table: Table):
-    """`divide_words` as TensorFlow operations: strings (texts,) to ragged strings (texts, words)."""
+def words_in_graph(texts, arrays: tuple[np.ndarray, np.ndarray, list[str]]):
+    """`divide_words` as TensorFlow operations, with a table `_as_arrays`: strings (texts,) to ragged (texts, words)."""
     import tensorflow as tf
 
-    kinds, blocks, others = _as_arrays(table)
+    kinds, blocks, others = arrays
     codes = tf.strings.unicode_decode(texts, "UTF-8")
     flat = codes.flat_values
     same = tf.strings.unicode_encode(flat[:, None], "UTF-8")
@@ -179,12 +179,12 @@ def token_ids_in_graph(tokenizer):
     """`models.token_ids` for TensorFlow: a function from strings (texts,) to int32 (texts, MAX_LENGTH), padded."""
     import tensorflow as tf
 
-    table, pieces = make_table(rules_of(tokenizer)), _word_pieces(tokenizer)
+    arrays, pieces = _as_arrays(make_table(rules_of(tokenizer))), _word_pieces(tokenizer)
     length = runtime.MAX_LENGTH
 
     def token_ids(texts):
         """Strings to ids."""
-        ids = pieces.tokenize(words_in_graph(texts, table)).merge_dims(1, 2)[:, : length - 2]
+        ids = pieces.tokenize(words_in_graph(texts, arrays)).merge_dims(1, 2)[:, : length - 2]
         start = tf.fill([tf.size(texts), 1], tokenizer.cls_token_id)
         end = tf.fill([tf.size(texts), 1], tokenizer.sep_token_id)
         return tf.concat([start, ids, end], axis=1).to_tensor(tokenizer.pad_token_id, shape=[None, length])
