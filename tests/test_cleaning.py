@@ -11,6 +11,8 @@ import pytest
 
 from helpers import cleaning
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 
 @pytest.fixture(scope="module")
 def reviews():

@@ -6,6 +6,8 @@ import pytest
 
 from helpers import docstrings
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 CODE = '''
 """Of the module."""
 class Reader:

@@ -7,6 +7,8 @@ from sklearn import metrics
 
 from helpers import evaluation
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 
 @pytest.fixture
 def three_classes():

@@ -9,6 +9,8 @@ import pytest
 
 from helpers import evaluation, figures, language_models
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 TABLE = pd.DataFrame({"accuracy": [0.8, 0.9], "low": [0.75, 0.85], "high": [0.85, 0.95]}, index=["words", "BERT"])
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]})
 JUDGED = pd.DataFrame(

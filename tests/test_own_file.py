@@ -9,6 +9,8 @@ import pytest
 
 from helpers import cleaning, data, own_file, runtime, tables
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 FOUR_CLASSES = runtime.COURSE / "tests" / "four_classes.csv"
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from helpers import tables
 
+pytestmark = pytest.mark.once  # it needs neither backend
+
 ROWS = [("fine, really", "yes"), ("poor", "no"), ('he said "no"', "no")]
 COLUMNS = ["text", "label"]
 
