@@ -135,7 +135,10 @@ def split_own_file(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], tuple[
     else:
         splits = deal(numbered, ["label"], find_families(numbered))
     for number, name in enumerate(names):
-        if not all((splits[side]["label"] == number).any() for side in ("train", "test")):
+        missing = [side for side in ("train", "test") if not (splits[side]["label"] == number).any()]
+        if missing and "side" in numbered:
+            raise own_file.DataError(f"Class {name!r} has no row to {missing[0]} with. Add some to that file.")
+        if missing:
             raise own_file.DataError(f"The rows of class {name!r} are near-copies of each other. Add rows that differ.")
     return splits, names
 

@@ -47,6 +47,10 @@ class Source:
     test: str | None = None
     rare: str = "refuse"
 
+    def __post_init__(self):
+        if self.rare not in RARE:
+            raise DataError(f"RARE is {self.rare!r}; it takes {', '.join(RARE)}.")
+
     def files(self) -> dict[str, str]:
         """Side -> its file; "train" is all of the data where the others are not given."""
         named = {"train": self.file, "validation": self.validation, "test": self.test}
@@ -63,10 +67,7 @@ def as_source(value: "str | Path | dict | Source") -> Source:
         raise DataError(f"A source has no {sorted(unknown)}. It has: {', '.join(Source.__dataclass_fields__)}.")
     if "file" not in value:
         raise DataError("A source must name its file: {'file': 'mine.csv', ...}.")
-    source = Source(**{name: None if part is None else str(part) for name, part in value.items()})
-    if source.rare not in RARE:
-        raise DataError(f"RARE is {source.rare!r}; it takes {', '.join(RARE)}.")
-    return source
+    return Source(**{name: str(part) for name, part in value.items() if part is not None})
 
 
 def facts(source: Source) -> dict:
@@ -115,9 +116,11 @@ def load(source: "str | Path | dict | Source", side: str = "train") -> pd.DataFr
     FileNotFoundError or DataError.
     """
     source = as_source(source)
-    numbered = all((column or "").isdecimal() for column in (source.text, source.label))
+    wanted = [part.strip() for part in (source.text or "").split(",")]
+    numbered = all(part.isdecimal() for part in (*wanted, source.label or ""))
     table = tables.open_table(Path(source.files()[side]), has_header=not numbered)
-    texts = [find_column(table, name, TEXT_NAMES, "text") for name in (source.text or "").split(",")]
+    wanted = [source.text] if source.text in table.columns else wanted  # a name may hold a comma
+    texts = [find_column(table, name, TEXT_NAMES, "text") for name in wanted]
     label = find_column(table, source.label, LABEL_NAMES, "label")
     chosen = {"text": texts, "label": [label]}
     chosen |= {name: [name] for name in SLICES if name in table.columns and name not in (*texts, label)}
@@ -159,6 +162,7 @@ def _places(places: Sequence[int | str]) -> str:
 
 PLACEHOLDERS = {*cleaning.MISSING_TEXTS, "[deleted]", "[removed]"}
 WHOLE_FLOAT = re.compile(r"(-?[0-9]{1,15})\.0+")
+LIST = re.compile(r"\[.*[,\"'].*\]")
 LABEL_SEPARATORS = re.compile(r"\s*[,;|]\s*")
 
 
@@ -214,7 +218,7 @@ def check_single_labels(frame: pd.DataFrame) -> None:
     def is_several(name: str) -> bool:
         """Whether a label is a list, or of parts that are also met elsewhere."""
         parts = parts_of[name]
-        return name.startswith("[") or (len(parts) > 1 and all(part and cells[part] > 1 for part in parts))
+        return bool(LIST.fullmatch(name)) or (len(parts) > 1 and all(part and cells[part] > 1 for part in parts))
 
     several = {name for name in set(frame["label"]) if is_several(name)}
     if several:
@@ -317,7 +321,9 @@ def read(source: "str | Path | dict | Source", max_rows: int | None = MAX_ROWS) 
 def _load_sides(source: Source) -> Iterator[pd.DataFrame]:
     """The rows of each of a source's files; the test's first, so that of copies the test keeps its own."""
     for side in reversed(source.files()):
-        yield load(source, side).assign(side=side)
+        frame = load(source, side)
+        name = Path(source.files()[side]).name
+        yield frame.assign(side=side, line=[f"{name}, {_places([place])}" for place in frame["line"]])
 
 
 def number_labels(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:

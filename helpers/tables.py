@@ -3,12 +3,14 @@
 What a file is follows from its content, not from its name. Every value comes as text, just as it stands.
 """
 
+import contextlib
 import csv
 import gzip
 import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -50,10 +52,8 @@ def open_table(path: Path, has_header: bool = True) -> Table:
         return _open_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path} (looked for it from {Path.cwd()}).")
-    with _open_bytes(path) as file:
-        head = file.read(65536)
-    if not head.strip():
-        raise DataError(f"{path.name} is empty.")
+    with say_damaged(path.name), _open_bytes(path) as file:
+        head = file.read(HEAD)
     if head.startswith(b"PAR1"):
         return _open_by_pandas(path, "Parquet", "pyarrow")
     if head.startswith(b"PK\x03\x04"):
@@ -62,9 +62,34 @@ def open_table(path: Path, has_header: bool = True) -> Table:
         raise DataError(f"{path.name} is an Excel file of the old kind (.xls). Save it as .xlsx or 'CSV UTF-8'.")
     encoding = _encoding_of(head)
     text = head.decode(encoding, errors="replace").lstrip("\ufeff")
-    if text.lstrip()[0] in "[{":
-        return _open_json(path, encoding, is_list=text.lstrip().startswith("["))
-    return _open_text(path, encoding, text, has_header)
+    if not text.strip():
+        raise DataError(f"{path.name} is empty.")
+    if re.match(r"\s*\[\s*[{\]]", text):
+        return _open_json(path, encoding, is_list=True)
+    if _is_json(text.strip().splitlines()[0]):
+        return _open_json(path, encoding, is_list=False)
+    lines = text.splitlines(keepends=True)
+    return _open_text(path, encoding, lines if len(head) < HEAD else lines[:-1], has_header)
+
+
+HEAD = 65536  # bytes of a file that are looked at to find out what it is
+
+
+@contextlib.contextmanager
+def say_damaged(name: str) -> Iterator[None]:
+    """Turn the errors of a broken archive into a DataError."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise DataError(f"{name} is damaged or cut short ({error}). Copy it again.") from error
+
+
+def _is_json(line: str) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _open_bytes(path: Path):
@@ -81,31 +106,30 @@ def _encoding_of(head: bytes) -> str:
 
 def _as_text(value: object) -> str:
     """A value as a person would write it; "" for a missing one."""
-    if value is None or value != value:  # NaN is not equal to itself
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+    if value is None or isinstance(value, str):
+        return value or ""
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy
+    return json.dumps(value, ensure_ascii=False, default=str).strip('"')
 
 
 # ---- text with separators
 
 
-def _open_text(path: Path, encoding: str, head: str, has_header: bool) -> Table:
-    """A table whose fields are separated by commas, semicolons, tabs or bars."""
+def _open_text(path: Path, encoding: str, head: list[str], has_header: bool) -> Table:
+    """A table whose fields are separated by commas, semicolons, tabs or bars; `head`: its first lines."""
     separator = find_separator(head)
     quotes = csv.QUOTE_MINIMAL
     if separator == "\t" and not _parses(head, separator):
         quotes = csv.QUOTE_NONE  # tab-separated files often hold quotes that mean nothing
-    first = next(_parse(io.StringIO(head, newline=""), separator, quotes, path.name), (1, []))[1]
+    first = next(_parse(io.StringIO("".join(head), newline=""), separator, quotes, path.name), (1, []))[1]
     columns = [name.strip() for name in first] if has_header else [str(i + 1) for i in range(len(first))]
     table = Table(path.name, f"text separated by {SEPARATORS[separator]}", columns, [])
     table.rows = _read_text(path, encoding, separator, quotes, table, has_header)
     return table
 
 
-def find_separator(head: str) -> str:
+def find_separator(lines: list[str]) -> str:
     """The separator with which most of a file's first rows have as many fields as its first row, and that is two or more."""
-    lines = head.splitlines(keepends=True)
-    lines = lines[:-1] if len(lines) > 1 else lines  # the last may be cut
 
     def agreement(separator: str) -> float:
         """Share of rows with as many fields as the first; 0 where that has one field."""
@@ -117,11 +141,10 @@ def find_separator(head: str) -> str:
     return max(SEPARATORS, key=agreement)
 
 
-def _parses(head: str, separator: str) -> bool:
+def _parses(lines: list[str], separator: str) -> bool:
     """Whether the first rows keep to the rules for quotes."""
-    lines = head.splitlines(keepends=True)[:-1]
     try:
-        return any(csv.reader(lines, delimiter=separator, strict=True)) or True
+        return len(list(csv.reader(lines, delimiter=separator, strict=True))) > 0
     except csv.Error:
         return False
 
@@ -129,6 +152,7 @@ def _parses(head: str, separator: str) -> bool:
 def _read_text(path: Path, encoding: str, separator: str, quotes: int, table: Table, has_header: bool) -> Iterator[Row]:
     """The rows below the header; those of another width are noted."""
     with (
+        say_damaged(path.name),
         _open_bytes(path) as file,
         io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="") as text,
         cleaning.limit_fields(MAX_CHARACTERS),
@@ -201,12 +225,14 @@ def _open_json(path: Path, encoding: str, is_list: bool) -> Table:
     table = Table(path.name, kind, [], [])
     objects = _objects_of_list(path, encoding) if is_list else _objects_of_lines(path, encoding, table)
     records = [(place, record) for place, record in objects if _is_record(place, record, table)]
+    if not records:
+        raise DataError(f"{path.name} begins like {kind}, but holds no JSON object.")
     table.columns = list(dict.fromkeys(name for _, record in records for name in record))
     table.rows = ((place, [_as_text(record.get(name)) for name in table.columns]) for place, record in records)
     return table
 
 
-def _is_record(place: int, record: object, table: Table) -> bool:
+def _is_record(place: int | str, record: object, table: Table) -> bool:
     """Whether a JSON value is an object; if not, note it."""
     if not isinstance(record, dict):
         table.note('are no JSON objects: each must look like {"text": ..., "label": ...}', place)
@@ -224,14 +250,14 @@ def _objects_of_lines(path: Path, encoding: str, table: Table) -> Iterator[tuple
                     table.note("are no JSON", number)
 
 
-def _objects_of_list(path: Path, encoding: str) -> Iterator[tuple[int, object]]:
+def _objects_of_list(path: Path, encoding: str) -> Iterator[tuple[str, object]]:
     """(place in the list, value). Raises DataError where the file is no JSON list."""
     with _open_bytes(path) as file:
         try:
             values = json.loads(file.read().decode(encoding))
         except ValueError as error:
             raise DataError(f"{path.name} begins like a JSON list, but is none ({error}).") from error
-    return enumerate(values, start=1)
+    return ((f"item {number}", value) for number, value in enumerate(values, start=1))
 
 
 # ---- Parquet and Excel
@@ -245,15 +271,16 @@ def _open_by_pandas(path: Path, kind: str, package: str) -> Table:
         raise DataError(
             f"{path.name} is {kind}, and to read it takes {package}: `pip install {package}`, or save it as CSV."
         )
-    frame = pd.read_parquet(path) if kind == "Parquet" else pd.read_excel(path, dtype=object)
+    frame = (pd.read_parquet(path) if kind == "Parquet" else pd.read_excel(path, dtype=object)).astype(object)
     columns = [str(name).strip() for name in frame.columns]
-    rows = ((number, [_as_text(value) for value in row]) for number, row in enumerate(frame.to_numpy(object), start=2))
+    values = frame.where(frame.notna(), None).to_numpy(object)
+    rows = ((f"row {number}", [_as_text(value) for value in row]) for number, row in enumerate(values, start=1))
     return Table(path.name, kind, columns, rows)
 
 
 def _open_excel(path: Path) -> Table:
     """The first sheet of an .xlsx file. Raises DataError for another archive."""
-    with zipfile.ZipFile(path) as archive:
+    with say_damaged(path.name), zipfile.ZipFile(path) as archive:
         if "xl/workbook.xml" not in archive.namelist():
             raise DataError(f"{path.name} is a zip archive. Unpack it, and give the file inside.")
     return _open_by_pandas(path, "Excel", "openpyxl")
@@ -265,7 +292,7 @@ def _open_excel(path: Path) -> Table:
 def _open_folder(path: Path) -> Table:
     """A folder of classes: sub-folders with a text a file, or .txt files with a text a line."""
     classes = sorted(part for part in path.iterdir() if part.is_dir() and not part.name.startswith("."))
-    files = sorted(path.glob("*.txt"))
+    files = sorted(part for part in path.iterdir() if part.is_file() and part.suffix.lower() == ".txt")
     if len(classes) > 1:
         rows = _rows_of_folders(classes)
         return Table(path.name, "a folder with a sub-folder a class, a file a text", ["text", "label"], rows)

@@ -184,6 +184,7 @@ def test_header_of_safetensors_agrees_with_the_library():
         (4).to_bytes(8, "little") + b"nope",
         (2).to_bytes(8, "little") + b"[]",
         (5).to_bytes(8, "little") + b'{"a": ',
+        (3).to_bytes(8, "little") + b"{}",
     ],
 )
 def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
@@ -197,3 +198,8 @@ def test_metadata_is_no_tensor(tmp_path):
     header = json.dumps({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32"}}).encode()
     (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header)
     assert architecture.read_safetensors_header(tmp_path / "x") == ({"a": {"dtype": "F32"}}, 8 + len(header))
+
+
+def test_a_file_without_tensors_is_read(tmp_path):
+    (tmp_path / "x").write_bytes((2).to_bytes(8, "little") + b"{}")
+    assert architecture.read_safetensors_header(tmp_path / "x") == ({}, 10)

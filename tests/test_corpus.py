@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 from collections import Counter
+from dataclasses import FrozenInstanceError
 from itertools import chain
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def test_near_copies_share_an_end(tmp_path):
     assert not corpus.hash_ends(text) & corpus.hash_ends(" ".join(["other", *words[1:-1], "other"]))
     assert corpus.hash_ends(text) & corpus.hash_ends(" ".join([*words[:12], *"other"]))
     assert not corpus.hash_ends(text) & corpus.hash_ends(" ".join([*words[:11], *"other"]))
+    assert {len(end) for end in corpus.hash_ends(text)} == {8}
     (tmp_path / "tree" / "some").mkdir(parents=True)
     for number, other in enumerate([text, *near]):
         (tmp_path / "tree" / "some" / f"m{number}.py").write_text(f'"""{other}"""', encoding="utf-8")
@@ -122,7 +124,7 @@ def test_manifest_counts_and_the_same_packages_give_the_same_hash(packages, harv
     manifest = corpus.read_manifest(harvested)
     assert manifest == corpus.harvest(packages, tmp_path / "a new" / "folder" / "again.jsonl")
     counts = manifest["manifest"]
-    assert counts["texts"] == 361 and counts["unreadable"] == 1
+    assert (counts["files"], counts["texts"], counts["unreadable"]) == (3 * 40 + 3, 361, 1)
     for split in corpus.SPLITS:
         texts = [row["text"] for row in corpus.read_corpus(harvested, split)]
         assert counts[f"{split} texts"] == len(texts) and counts[f"{split} words"] == sum(len(t.split()) for t in texts)
@@ -160,7 +162,7 @@ def test_a_file_goes_where_its_path_says():
     names = [("python", "json/decoder.py"), ("numpy", "numpy/linalg/_linalg.py"), ("keras", "keras/src/losses/loss.py")]
     assert [corpus.choose_split(*name) for name in names] == ["train", "train", "train"]
     counts = Counter(corpus.choose_split("some", f"module{number}.py") for number in range(20_000))
-    assert abs(counts["validation"] - 1000) < 160 and abs(counts["test"] - 1000) < 160  # five standard deviations
+    assert counts == {"train": 18108, "validation": 950, "test": 942}
 
 
 def test_the_sources_are_those_of_the_lock_that_are_installed_and_python_itself(tmp_path, monkeypatch):
@@ -171,6 +173,7 @@ def test_the_sources_are_those_of_the_lock_that_are_installed_and_python_itself(
     python, keras_source, _ = sources
     assert keras_source.version == keras.__version__ and "keras/src/models/model.py" in keras_source.files
     assert "json/decoder.py" in python.files and not any("site-packages" in file for file in python.files)
+    assert all(file.endswith(".py") for source in sources for file in source.files)
     assert all(list(source.files) == sorted(set(source.files)) for source in sources)
     assert all((source.root / file).is_file() for source in sources for file in source.files[:1])
 
@@ -182,6 +185,11 @@ def test_without_a_lock_the_sources_are_all_that_is_installed(tmp_path, monkeypa
     assert [source.package for source in corpus.list_course_sources()] == ["python", "numpy", "pytest"]
 
 
+def test_a_source_does_not_change(tmp_path):
+    with pytest.raises(FrozenInstanceError):
+        corpus.Source("some", "1", tmp_path, ()).version = "2"
+
+
 # ---- token files
 
 
@@ -191,6 +199,8 @@ def test_token_files_hold_the_ids_of_each_text_and_where_it_begins(tmp_path):
     assert tokens.ids.tolist() == [5, 7, 3, 1, 1, 13, 3] and tokens.starts.tolist() == [0, 3, 7]
     assert isinstance(tokens.ids, np.memmap) and tokens.vocabulary == tuple(VOCABULARY)
     assert tokens.special_ids == [0, 1, 2, 3, 4]
+    with pytest.raises(FrozenInstanceError):
+        tokens.fingerprint = "of others"
 
 
 def test_token_files_do_not_depend_on_how_many_texts_are_tokenised_at_once(tmp_path):

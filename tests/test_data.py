@@ -77,6 +77,8 @@ def test_the_splits_of_the_reviews_stay_what_they_were(splits):
         "undecided": (649, "386836f372c90d40"),
         "later": (1535, "40524c5c126a87db"),
     }
+    for part in splits.values():
+        assert set(part) == {*cleaning.COLUMNS, "label"} and part.index.tolist() == list(range(len(part)))
 
 
 def dealt(texts, **columns):
@@ -125,7 +127,7 @@ def test_the_artifacts_depend_on_all_helpers_that_make_them(artifacts, monkeypat
     seen = {}
 
     def record(name, make, inputs, sources, remake=False):
-        seen[name] = [path.name for path in sources]
+        seen[name] = [path.name for path in sources], remake
         raise InterruptedError
 
     monkeypatch.setattr(runtime, "artifact", record)
@@ -133,7 +135,24 @@ def test_the_artifacts_depend_on_all_helpers_that_make_them(artifacts, monkeypat
         with pytest.raises(InterruptedError):
             ask()
     sources = ["cleaning.py", "tables.py", "own_file.py", "data.py"]
-    assert seen == {"splits": sources, "course_reviews": sources}
+    assert seen == {"splits": (sources, False), "course_reviews": (sources, False)}
+
+
+def test_the_key_of_an_artifact_holds_what_the_splits_depend_on(tmp_path, monkeypatch):
+    seen = []
+
+    def record(name, make, inputs, sources, remake):
+        seen.append(inputs)
+        raise InterruptedError
+
+    monkeypatch.setattr(runtime, "artifact", record)
+    (tmp_path / "mine.csv").write_text("text,kind\nfine,yes\n")
+    for source in ("reviews", "imdb_reviews", {"file": str(tmp_path / "mine.csv"), "label": "kind"}):
+        with pytest.raises(InterruptedError):
+            data.prepare_splits(source, 50)
+    hashes = {"train": runtime.file_hash(tmp_path / "mine.csv")}
+    own = {"source": hashes, "max_rows": 50, "text": None, "label": "kind", "rare": "refuse"}
+    assert seen == [{"source": runtime.file_hash(cleaning.RAW)}, {"source": "imdb_reviews"}, own]
 
 
 def test_prepared_gives_the_same_splits_when_made_and_when_found(artifacts, splits):
@@ -165,6 +184,71 @@ def test_carved_takes_a_share_of_each_label_whatever_the_order():
     rest, part = data.carve(twice)
     assert not set(rest["text"]) & set(part["text"]) and len(rest) + len(part) == 192
     assert len(data.carve(frame, share=0.5)[1]) == 30 + 16 + 2
+
+
+# ---- a reader's own file
+
+
+def test_a_file_is_told_from_a_data_set_by_its_ending_or_by_being_there(tmp_path):
+    for source in ({"file": "mine"}, "mine.csv", "MINE.JSONL.GZ", "a/mine.xlsx", str(tmp_path)):
+        assert data.is_own_file(source) is True
+    for source in ("imdb_reviews", "glue/sst2", "csv"):
+        assert data.is_own_file(source) is False and data.name_of(source) == source
+    assert data.name_of("/home/me/mine.csv") == data.name_of({"file": "some/mine.csv"}) == "mine.csv"
+
+
+def test_the_hash_of_a_folder_is_that_of_names_and_contents(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file nowhere"):
+        data.hash_of(data.Path("nowhere"))
+    (tmp_path / "a.txt").write_text("fine")
+    assert data.hash_of(tmp_path / "a.txt") == runtime.file_hash(tmp_path / "a.txt")
+    hashes = [data.hash_of(tmp_path)]
+    (tmp_path / "a.txt").write_text("poor")
+    hashes.append(data.hash_of(tmp_path))
+    (tmp_path / "a.txt").rename(tmp_path / "b.txt")
+    hashes.append(data.hash_of(tmp_path))
+    assert len({*hashes, data.hash_of(tmp_path / "b.txt")}) == 4 and hashes[-1] == data.hash_of(tmp_path)
+
+
+def test_a_family_that_is_too_large_for_the_test_is_parted(capsys):
+    """Of class a 4 rows of 10 are a family, too many, and 3 another, just not; of class b 2 rows of 3, too many."""
+    f, g, h = (" ".join(f"{letter}{i}" for i in range(10)) for letter in "fgh")
+    large, small = [f"{f} x", f"{f} x y", f"p q r {f}", f"p q r {f} s"], [f"{g} x", f"{g} y", f"{g} z"]
+    texts = [*large, *small, f"{h} k l m n", f"t u v {h}", "b alone", "one two", "three four", "five six"]
+    rows = pd.DataFrame({"text": texts, "label": ["a"] * 7 + ["b"] * 3 + ["a"] * 3})
+    families = data.find_families(rows)
+    assert pd.Series(range(13)).groupby(families).agg(list).sort_values().tolist() == [
+        [0, 1], [2, 3], [4, 5, 6], [7], [8], [9], [10], [11], [12],
+    ]  # fmt: skip
+    said = capsys.readouterr().out
+    assert said.startswith("6 rows are so much alike") and "less than 80% of their word pairs" in said
+
+
+def own_rows(number=40):
+    """Rows of two classes as `own_file.read` gives them, unlike each other."""
+    texts = [f"word{i} other{i}" for i in range(number)]
+    return pd.DataFrame({"line": range(2, 2 + number), "text": texts, "label": ["no", "yes"] * (number // 2)})
+
+
+def test_a_readers_rows_are_dealt_or_keep_their_sides():
+    splits, names = data.split_own_file(own_rows())
+    assert names == ("no", "yes")
+    assert {side: len(part) for side, part in splits.items()} == {"train": 24, "validation": 4, "test": 12}
+    sides = ["train"] * 20 + ["test"] * 20
+    splits, _ = data.split_own_file(own_rows().assign(side=sides))
+    assert {side: len(part) for side, part in splits.items()} == {"train": 18, "validation": 2, "test": 20}
+    assert splits["test"]["text"].tolist() == own_rows()["text"].tolist()[20:]
+    for part in splits.values():
+        assert list(part) == ["text", "label"] and part.index.tolist() == list(range(len(part)))
+    with pytest.raises(data.own_file.DataError, match="Class 'yes' has no row to test with"):
+        data.split_own_file(own_rows().assign(side=sides, label=["no", "yes"] * 10 + ["no"] * 20))
+
+
+def test_a_readers_file_is_prepared_once(artifacts, tmp_path, capsys):
+    own_rows().drop(columns="line").to_csv(tmp_path / "mine.csv", index=False)
+    for said in ("40 rows", "found in"):
+        splits, names = data.prepare_splits(str(tmp_path / "mine.csv"))
+        assert said in capsys.readouterr().out and names == ("no", "yes") and sum(map(len, splits.values())) == 40
 
 
 # ---- TFDS
@@ -229,9 +313,13 @@ def test_from_tfds_says_what_to_do(tmp_path, monkeypatch):
 def test_from_tfds_without_a_network(monkeypatch):
     import tensorflow_datasets as tfds
 
+    asked = {}
+
     def fail(*arguments, **options):
+        asked.update(options)
         raise ConnectionError("no route")
 
     monkeypatch.setattr(tfds, "load", fail)
     with pytest.raises(data.SourceError, match=r"'imdb_reviews'.*needs a network.*ConnectionError: no route"):
         data.load_tfds("imdb_reviews")
+    assert asked["data_dir"] is None  # the folder is left to TFDS

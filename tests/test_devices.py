@@ -1,5 +1,7 @@
 """Which chips a backend sees, and the settings that suit them."""
 
+import dataclasses
+
 import pytest
 
 from helpers import devices
@@ -17,6 +19,7 @@ def with_chips(monkeypatch, *chips):
     [
         (("CPU", "x86_64"), "float32"),
         (("GPU", "Tesla P100", (6, 0)), "float32"),
+        (("GPU", "Tesla V100", (7, 0)), "mixed_float16"),
         (("GPU", "Tesla T4", (7, 5)), "mixed_float16"),
         (("GPU", "A100", (8, 0)), "mixed_bfloat16"),
         (("GPU", "H100", (9, 0)), "mixed_bfloat16"),
@@ -37,6 +40,11 @@ def test_an_accelerator_is_named_and_gets_larger_batches(monkeypatch):
     with_chips(monkeypatch, devices.Chip("CPU", "x86_64"))
     assert devices.describe_device("tensorflow") == CPU and "no accelerator found" in str(CPU)
     assert devices.describe_device("jax").compiles
+
+
+def test_a_device_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CPU.batch_size = 256
 
 
 class FakeJaxDevice:
@@ -70,3 +78,22 @@ def test_tensorflow_gpus_become_chips(monkeypatch):
     assert devices.chips.__wrapped__("tensorflow") == (("GPU", "Tesla T4", (7, 5)), ("GPU", "GPU", None))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     assert [chip.kind for chip in devices.chips.__wrapped__("tensorflow")] == ["CPU"]
+
+
+def test_jax_keeps_all_digits_only_where_they_are_wanted():
+    import jax
+
+    devices.keep_all_digits("jax", True)
+    assert jax.config.jax_default_matmul_precision == "highest"
+    devices.keep_all_digits("jax", False)
+    assert jax.config.jax_default_matmul_precision is None
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_keeps_all_digits_only_where_they_are_wanted():
+    import tensorflow as tf
+
+    devices.keep_all_digits("tensorflow", True)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+    devices.keep_all_digits("tensorflow", False)
+    assert tf.config.experimental.tensor_float_32_execution_enabled()

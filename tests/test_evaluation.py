@@ -100,10 +100,13 @@ def test_bootstrap_interval_repeats_with_its_seed(three_classes):
     first = evaluation.bootstrap_interval(*three_classes, seed=3)
     assert first == evaluation.bootstrap_interval(*three_classes, seed=3)
     assert first != evaluation.bootstrap_interval(*three_classes, seed=4)
+    default = evaluation.bootstrap_interval(*three_classes)
+    assert default == evaluation.bootstrap_interval(*three_classes, repeats=1000, seed=42)
 
 
 def test_majority_answers_with_the_training_shares():
     assert evaluation.majority(np.array([0, 1, 1, 1]), 2).tolist() == [[0.25, 0.75]] * 2
+    assert evaluation.majority(np.array([0, 0]), 1).tolist() == [[1, 0]]
 
 
 def test_compare_has_a_row_for_each_model(three_classes):
@@ -140,6 +143,7 @@ def test_worst_errors_are_wrong_and_sorted_by_confidence():
     worst = evaluation.worst_errors(frame, probabilities, number=2)
     assert worst["text"].tolist() == ["c", "a"]
     assert worst["probability"].tolist() == [0.01, 0.1]
+    assert len(evaluation.worst_errors(pd.DataFrame({"label": [1] * 6}), np.eye(2)[[0] * 6])) == 5
 
 
 # ---- each class, and rankings
@@ -187,7 +191,7 @@ def test_curves_by_hand():
 
 def test_reliability_and_calibration_error_by_hand():
     labels = np.array([1, 1, 0, 0])
-    probabilities = np.array([[0.05, 0.95], [0.07, 0.93], [0.09, 0.91], [0.65, 0.35]])
+    probabilities = np.array([[0.05, 0.95], [0.065, 0.935], [0.095, 0.905], [0.65, 0.35]])
     table = evaluation.reliability(labels, probabilities)
     assert table.index.tolist() == [6, 9] and table["texts"].tolist() == [1, 3]
     assert table["accuracy"].tolist() == pytest.approx([1, 2 / 3])
@@ -225,6 +229,12 @@ def test_fit_temperature_finds_the_one_that_was_taken_away(true_temperature):
         evaluation.fit_temperature(labels[:5], wrong)
 
 
+@pytest.mark.parametrize(("label", "end"), [(0, -3), (1, 3)])
+def test_a_model_always_right_or_always_wrong_gets_the_last_temperature_that_is_tried(label, end):
+    found = evaluation.fit_temperature(np.array([label]), np.array([[0.55, 0.45]]))
+    assert found == pytest.approx(np.exp(end), rel=1e-3)
+
+
 # ---- one model against another
 
 
@@ -246,7 +256,7 @@ def test_difference_interval_is_narrower_than_the_models_own():
     low, high = evaluation.difference_interval(labels, first, second)
     gain = evaluation.accuracy(labels, first) - evaluation.accuracy(labels, second)
     assert 0 < low < gain < high < 0.03
-    assert (low, high) == evaluation.difference_interval(labels, first, second)
+    assert (low, high) == evaluation.difference_interval(labels, first, second, repeats=1000, seed=42)
     assert evaluation.difference_interval(labels, first, first) == (0, 0)
 
 
@@ -256,6 +266,7 @@ def test_difference_interval_is_narrower_than_the_models_own():
 def test_expected_cost_by_hand():
     labels, scores = np.array([0, 0, 1, 1]), np.array([0.2, 0.6, 0.5, 0.9])
     assert evaluation.expected_cost(labels, scores, 0.5) == 0.25
+    assert evaluation.expected_cost(labels, scores, 0.55) == 0.5
     assert evaluation.expected_cost(labels, scores, 0.55, false_positive=2, false_negative=10) == 12 / 4
     assert evaluation.expected_cost(labels, scores, 0.5, false_positive=3, false_negative=10) == 3 / 4
     assert evaluation.expected_cost(labels, scores, 0.95, false_positive=3, false_negative=10) == 20 / 4
@@ -270,9 +281,13 @@ def test_best_threshold_moves_away_from_the_dear_error():
     assert evaluation.best_threshold(np.array([0, 1]), np.array([0.0, 1.0]), 1, 1) == 0.5  # all are equal
     for end in (0.01, 0.99):  # both ends are among the candidates
         assert evaluation.best_threshold(np.array([0, 1]), np.array([end - 0.005, end + 0.005]), 1, 1) == end
+    assert evaluation.best_threshold(np.array([0]), np.array([0.995]), 1, 1) == 0.5  # 1.00 is no candidate
 
 
 def test_latency_is_the_median_a_text_without_the_first_batch(monkeypatch):
+    warmed_up = []
+    evaluation.latency(warmed_up.append, ["a"], batch_size=1)
+    assert len(warmed_up) == 11
     clock = iter([0, 100, 200, 202, 300, 304, 400, 430])  # seconds: begin and end of four batches
     monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
     batches = []
@@ -319,7 +334,7 @@ def test_scores_are_saved_for_the_table(tmp_path, three_classes):
 
 def test_the_card_says_what_was_measured(tmp_path):
     table = pd.DataFrame(
-        {"MB": [91.04], "ms a text": [3.14], "largest difference": [0.0], "same answer": [1.0]}, ["file"]
+        {"MB": [91.04], "ms a text": [3.14], "largest difference": [3e-7], "same answer": [0.9996]}, ["file"]
     )
     scores = pd.DataFrame({"accuracy": [0.8304], "low": [0.81], "high": [0.85], "f1": [0.829]}, ["mine"])
     card = evaluation.write_card(
@@ -327,5 +342,6 @@ def test_the_card_says_what_was_measured(tmp_path):
     )
     assert card == (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "# A text classifier: bad, good" in card and "- training texts: 2,409" in card
-    assert "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card and " 91.0 " in card and "keras 3." in card
+    assert "| mine | 83.0 | 81.0 to 85.0 | 82.9 |" in card and "keras 3." in card
+    assert ["file", "91.0", "3.1", "0.0", "1.0"] in [line.split() for line in card.splitlines()]
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]

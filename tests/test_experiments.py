@@ -40,6 +40,17 @@ def test_a_stored_result_says_how_it_came_about(path):
         assert point["accuracy"] == pytest.approx(expected, abs=1e-4) and 0.4 < expected < 1
 
 
+def test_frozen_embeddings_cost_no_accuracy_that_five_seeds_show():
+    """What the comment at `Recipe.freeze_embeddings` says."""
+    frozen, all_train = (
+        runtime.experiment(f"fine_tuning_{name}").set_index("seed")["accuracy"]
+        for name in ("frozen_embeddings", "seeds")
+    )
+    gains = frozen - all_train
+    assert len(gains) == 5 and gains.notna().all()
+    assert abs(gains.mean()) < all_train.std()
+
+
 def test_stored_results_are_of_the_data_that_ship(artifacts):
     from helpers import data
 

@@ -195,6 +195,14 @@ def test_full_int8_rounds_answers_to_256_steps_and_loses_what_int8_keeps(minilm,
     assert same[1] < 0.85 < 0.93 < same[0]
 
 
+def test_before_it_is_rounded_full_int8_is_the_model(tiny_classifier):
+    texts = ["very good film", "dull"]
+    rows = [export._row(ids) for ids in models.token_ids(tiny_classifier.tokenizer, texts)]
+    function = export._from_row(tiny_classifier)
+    found = [function(row["token_ids"], row["shares"])["probabilities"].numpy()[0] for row in rows]
+    assert np.abs(found - finetuning.predict_proba(tiny_classifier, texts)).max() < 1e-5
+
+
 def test_the_hub_pair_is_loaded_and_trains_again(minilm, hub_folder):
     import tensorflow as tf
     import tensorflow_hub as hub
@@ -234,8 +242,15 @@ def test_compare_measures_each_export(tiny_classifier, tmp_path):
     expected = finetuning.predict_proba(tiny_classifier, texts)
     lookup = dict(zip(texts, expected, strict=True))
     swapped = {text: row[::-1] if text == texts[0] else row for text, row in lookup.items()}
-    exports = {"other": (lambda batch: np.array([swapped[text] for text in batch]), tmp_path)}
-    table = export.compare(tiny_classifier, exports, texts)
+    sizes = []
+
+    def other(batch):
+        sizes.append(len(batch))
+        return np.array([swapped[text] for text in batch])
+
+    table = export.compare(tiny_classifier, {"other": (other, tmp_path)}, texts)
+    assert sizes == [40] + [1] * 31  # all for the answers; alone for the time, once to warm up
+    assert table.loc["Keras predict", "MB"] == 4 * models.parameter_count(tiny_classifier.model) / 1e6
     assert table.index.tolist() == ["Keras predict", "other"]
     assert table.loc["Keras predict", ["largest difference", "same answer"]].tolist() == [0, 1]
     assert table.loc["other", "MB"] == 3 and table.loc["other", "ms a text"] < table.loc["Keras predict", "ms a text"]

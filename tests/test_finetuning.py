@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def many_ids():
 
 
 def test_of_many_batches_fit_need_not_wait_for_the_tuner_of_tf_data():
-    ids = [np.array([2, 5, 3], "int32")] * (finetuning.FEW_BATCHES * 4 + 1)
+    ids = [np.array([2, 5, 3], "int32")] * 33
     many = 2 if keras.backend.backend() == "tensorflow" else 1  # with two Keras turns the tuner off; JAX has none
     assert finetuning.LengthGroupedBatches(ids, batch_size=4).workers == many
     assert finetuning.LengthGroupedBatches(ids[:-1], batch_size=4).workers == 1
@@ -43,6 +43,7 @@ def test_pad_fills_up_to_a_bucket_and_masks_the_filling():
     assert inputs["padding_mask"].tolist() == [[1] * 13 + [0] * 3, [1] * 15 + [0]]
     assert not inputs["segment_ids"].any()
     assert {array.dtype.name for array in inputs.values()} == {"int32"}
+    assert finetuning.pad(random_ids([13, 15]))["token_ids"][0].tolist() == [*first, 0, 0, 0]
 
 
 def test_lengths_come_from_the_buckets_and_longer_texts_keep_theirs():
@@ -79,6 +80,23 @@ def test_order_depends_on_seed_and_epoch_alone(many_ids):
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1) and order(1, 0) != order(2, 0)
+
+
+def test_batches_are_of_32_texts_of_seed_0_and_epoch_0_unless_told_otherwise(many_ids):
+    labels = np.zeros(len(many_ids))
+    by_default = LengthGroupedBatches(many_ids, labels)
+    told = LengthGroupedBatches(many_ids, labels, batch_size=32, seed=0, epoch=0, pad_id=0)
+    ids = [[batches[i][0]["token_ids"].tolist() for i in range(len(batches))] for batches in (by_default, told)]
+    assert ids[0] == ids[1]
+
+
+def test_texts_are_sorted_within_groups_of_sixteen_batches():
+    found = finetuning.group_by_length(np.arange(70), 2, np.random.default_rng(3))
+    order = np.random.default_rng(3).permutation(70).tolist()
+    groups = [sorted(order[start : start + 32]) for start in (0, 32, 64)]
+    expected = [group[i : i + 2] for group in groups for i in range(0, len(group), 2)]
+    assert sorted(rows.tolist() for rows in found) == sorted(expected)
+    assert [rows.tolist() for rows in found] != expected  # the batches are shuffled
 
 
 def real_share(batches):
@@ -177,12 +195,23 @@ def test_several_steps_at_once_end_with_the_same_weights(accelerated, monkeypatc
     together = make_tiny_classifier()
     count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: calls.append(batch))
     train(together, callbacks=[count])
-    assert len(calls) == 3 * 3 and "36/36" in capsys.readouterr().out
+    assert len(calls) == 3 * 3 and "| 36/36 [" in capsys.readouterr().out
     monkeypatch.setattr(finetuning, "steps_at_once", lambda steps: 1)
     one_by_one = make_tiny_classifier()
     train(one_by_one)
     for one, other in zip(*(finetuning.values_of(c.model.variables) for c in (together, one_by_one)), strict=True):
         assert np.allclose(one, other, atol=1e-6)
+
+
+def test_the_bar_goes_on_from_earlier_epochs_and_not_beyond_the_end_of_one():
+    progress, counted = finetuning.Progress(total=10, done=5), []
+    progress.set_params({"steps": 5})
+    progress.on_epoch_begin(1)
+    for batch in (1, 3, 5):  # two at once
+        progress.on_train_batch_end(batch)
+        counted.append(progress.bar.n)
+    progress.bar.close()
+    assert counted == [7, 9, 10]
 
 
 def test_callbacks_are_called_sixteen_times_an_epoch_or_more(accelerated):
@@ -296,6 +325,7 @@ def test_frozen_features_are_scaled_then_classified():
     model = finetuning.fit_frozen_head(features, labels)
     assert model.predict_proba(features).shape == (300, 3) and model.score(features, labels) > 0.8
     assert np.allclose(model[0].transform(features).mean(axis=0), 0, atol=1e-6)
+    assert (model[1].C, model[1].max_iter) == (0.01, 2000)
 
 
 def test_lora_trains_two_thin_matrices_of_query_and_value_and_the_head(tiny_classifier):
@@ -311,7 +341,7 @@ def test_lora_trains_two_thin_matrices_of_query_and_value_and_the_head(tiny_clas
 
 
 def test_lora_starts_as_the_same_model_learns_and_leaves_the_backbone_alone(tmp_path):
-    plain, lora = make_tiny_classifier(), finetuning.add_lora(make_tiny_classifier(), 4)
+    plain, lora = make_tiny_classifier(), finetuning.add_lora(make_tiny_classifier())
     texts, labels = make_tiny_reviews(120)
     assert np.allclose(finetuning.predict_proba(plain, texts), finetuning.predict_proba(lora, texts), atol=1e-6)
     before = {v.path: keras.ops.convert_to_numpy(v).copy() for v in lora.backbone.non_trainable_variables}
@@ -321,7 +351,7 @@ def test_lora_starts_as_the_same_model_learns_and_leaves_the_backbone_alone(tmp_
     for variable in lora.backbone.non_trainable_variables:
         if "seed" not in variable.path:
             assert np.array_equal(before[variable.path], keras.ops.convert_to_numpy(variable)), variable.path
-    again = finetuning.add_lora(make_tiny_classifier(), 4)  # and its checkpoint holds all of it
+    again = finetuning.add_lora(make_tiny_classifier(), rank=4)  # and its checkpoint holds all of it
     finetuning.fine_tune(again, (texts, labels), make_tiny_reviews(40, seed=1), recipe, tmp_path)
     assert np.allclose(finetuning.predict_proba(lora, texts), finetuning.predict_proba(again, texts), atol=1e-6)
 
@@ -359,6 +389,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         finetuning.load_arrays(path)
 
 
+def test_a_checkpoint_that_could_run_code_is_refused(tmp_path):
+    path = tmp_path / "last.npz"
+    np.savez(path, np.array([{}], dtype=object), facts=np.array("{}"))
+    with pytest.raises(ValueError, match=r"last\.npz is damaged"):
+        finetuning.load_arrays(path)
+
+
 def test_another_training_does_not_resume(tmp_path):
     recipe, reviews, held_out = replace(TINY, epochs=1), make_tiny_reviews(), make_tiny_reviews(40, seed=1)
     first, second = make_tiny_classifier(), make_tiny_classifier(seed=3)
@@ -378,7 +415,13 @@ def test_another_training_does_not_resume(tmp_path):
         ),
         (make_tiny_classifier(), make_tiny_reviews(96, seed=9), held_out, recipe, "different training data"),
         (make_tiny_classifier(), reviews, turned, recipe, "different validation data"),
-        (make_tiny_classifier(), reviews, make_tiny_reviews(40, seed=2), recipe, "different validation data"),
+        (
+            make_tiny_classifier(),
+            reviews,
+            (make_tiny_reviews(40, seed=2)[0], held_out[1]),
+            recipe,
+            "different validation data",
+        ),
         (make_tiny_classifier(num_classes=3), reviews, held_out, recipe, "different model"),
         (dropout, reviews, held_out, recipe, "different model"),
         (lora, reviews, held_out, recipe, "different model"),
@@ -412,13 +455,15 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, capsys):
     through, stopped, resumed = (make_tiny_classifier() for _ in range(3))
     whole = train(through)
     with pytest.raises(KeyboardInterrupt):
         train(stopped, folder=tmp_path, callbacks=[StopAfter(18)])  # in the second of three epochs
+    capsys.readouterr()
     history = train(resumed, folder=tmp_path)
-    assert history.equals(whole)
+    assert history.equals(whole) and history["epoch"].tolist() == [1, 2, 3]
+    assert "| 36/36 [" in capsys.readouterr().out
     for one, other in zip(weights(through), weights(resumed), strict=True):
         assert np.allclose(one, other, atol=1e-6, rtol=0)
 
@@ -474,6 +519,7 @@ def test_the_artifact_is_made_by_its_lesson_and_found_by_others(artifacts, tiny_
     expected = make_tiny_classifier(seed=TINY.seed)  # trained without the artifact
     pairs = [(part["text"].tolist(), part["label"].to_numpy()) for part in (frame(), frame(20, 1))]
     finetuning.fine_tune(expected, *pairs, TINY)
+    assert list(history) == ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
     assert made.num_classes == 2 and not same(made, make_tiny_classifier(seed=TINY.seed))
     for one, other in zip(weights(made), weights(expected), strict=True):
         assert np.allclose(one, other, atol=1e-6)
@@ -525,6 +571,11 @@ def test_frozen_embeddings_stand_still_and_the_rest_learns(tmp_path):
 
 def variable_at(classifier, path):
     return np.array(next(variable for variable in classifier.model.variables if variable.path == path))
+
+
+def test_a_recipe_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        Recipe().epochs = 5
 
 
 def test_facts_leave_out_an_option_that_is_off():

@@ -105,6 +105,7 @@ def test_no_more_is_judged_than_an_epoch(tokens, causal):
     expected = language_models.measure_losses(language_models.make_score(causal), batches, batches.steps_an_epoch)
     found = language_models.measure_held_out_losses("causal", causal, tokens, tokens, TINY, 10**6)
     assert found["model"] == pytest.approx(expected.mean(), abs=1e-6)
+    assert language_models.JUDGED == 20  # as the stored results have it
 
 
 # ---- models that count
@@ -136,6 +137,8 @@ def test_scores_look_at_the_right_neighbours():
     found = np.exp(counts.neighbours_score(inputs, np.array([[6, 5]])))
     between = [counts.between(*map(np.array, ([5], [6], [7]))), counts.between(*map(np.array, ([7], [5], [4])))]
     assert found[0] == pytest.approx(np.ravel(between)) and found[0, 0] > 2 * counts.single[6]
+    first = {"token_ids": np.array([[5, 4, 7]]), "mask_positions": np.array([[1]])}
+    assert np.exp(counts.neighbours_score(first, np.array([[6]])))[0] == pytest.approx(between[0])
     assert counts.k == 20  # as the stored results have it
     moved = np.exp(counts.bigram_score({"token_ids": np.array([[5, 6]])}, np.array([[6, 7]])))
     assert moved[0] == pytest.approx([counts.after(5, 6), counts.after(6, 7)])
@@ -150,6 +153,8 @@ def test_a_power_law_is_found_again():
     law = language_models.fit_power_law(n, 50 * n**-0.2)
     assert law.a == pytest.approx(50) and law.b == pytest.approx(0.2)
     assert law.at(1e8) == pytest.approx([50 * 1e8**-0.2] * 3)
+    law = language_models.fit_power_law([1, 2, 4], [1, 0.5, 0.25])  # three sizes are enough
+    assert law.a == pytest.approx(1) and law.b == pytest.approx(1)
     hits = new = 0
     for seed in range(1000):
         noise = np.exp(np.random.default_rng(seed).normal(0, 0.03, size=6))
@@ -158,9 +163,18 @@ def test_a_power_law_is_found_again():
         _, low, high = law.at(1e5)
         new += low < 50 * 1e5**-0.2 * noise[5] < high
     assert abs(hits - 950) < 35 and abs(new - 950) < 35  # five standard deviations
-    for sizes, losses in [([1, 2], [1, 1]), ([1, 1, 2], [1, 1, 1]), ([1, 2, 3], [1, 0, 1])]:
+    for sizes, losses in [([1, 2], [1, 1]), ([1, 1, 2], [1, 1, 1]), ([1, 2, 3], [1, 0, 1]), ([0, 1, 2], [1, 1, 1])]:
         with pytest.raises(ValueError, match="three different sizes"):
             language_models.fit_power_law(sizes, losses)
+
+
+def test_a_power_laws_uncertainty_is_that_of_numpys_straight_line():
+    n, losses = np.array([1e4, 3e4, 1e5, 3e5, 1e6]), np.array([7.9, 6.4, 5.1, 4.0, 3.2])
+    (slope, constant), covariance = np.polyfit(np.log(n), np.log(losses), 1, cov=True)
+    law = language_models.fit_power_law(n, losses)
+    assert (np.log(law.a), -law.b, law.freedom) == pytest.approx((constant, slope, 3))
+    assert law.covariance == pytest.approx(covariance[::-1, ::-1])
+    assert law.noise == pytest.approx(np.sum((np.log(losses) - constant - slope * np.log(n)) ** 2) / 3)
 
 
 # ---- what it says
@@ -179,7 +193,8 @@ def test_fill_blanks(masked):
     for blank, chances in zip(blanks, softmax(masked.predict_on_batch(inputs)[0], axis=-1), strict=True):
         assert [dict(blank)[piece] for piece in VOCABULARY] == pytest.approx(chances.tolist(), abs=1e-6)
     assert language_models.fill_blanks(masked, tokenizer, "the [MASK] was very [MASK]", 2)[0] == blanks[0][:2]
-    assert len(language_models.fill_blanks(masked, tokenizer, "[MASK] " * 14, limit=16)) == 14
+    many = language_models.fill_blanks(masked, tokenizer, "[MASK] " * 14, limit=16)
+    assert [len(blank) for blank in many] == [5] * 14
     for text in ("the film", "[MASK] " * 15):
         with pytest.raises(ValueError, match="at most 16 tokens"):
             language_models.fill_blanks(masked, tokenizer, text, limit=16)
@@ -220,6 +235,24 @@ def test_a_text_goes_on_with_the_likeliest_after_its_last_token():
     text = language_models.continue_text(model, make_tokenizer(), "good the", 3, temperature=0, limit=5)
     assert text == "good the a film room"
     assert model.lengths == {4} and model.seen == [[2, 13, 5], [2, 13, 5, 6], [13, 5, 6, 7]]  # the last four
+
+
+def test_a_text_goes_on_for_twenty_tokens():
+    vocabulary = [*VOCABULARY, *"0123456789"]
+    text = language_models.continue_text(NextInVocabulary(vocabulary), make_tokenizer(vocabulary), "the", temperature=0)
+    assert text == " ".join([*WORDS, *"012345678"])
+
+
+def test_the_default_temperature_and_seed_are_one_and_forty_two():
+    model, tokenizer = NextInVocabulary(), make_tokenizer()
+    expected = language_models.continue_text(model, tokenizer, "the", temperature=1.0, seed=42)
+    assert language_models.continue_text(model, tokenizer, "the") == expected
+
+
+def test_of_equally_likely_tokens_chance_takes_one():
+    """Nothing comes after the last piece of the vocabulary, so all are alike."""
+    model, tokenizer = NextInVocabulary(), make_tokenizer()
+    assert len({language_models.continue_text(model, tokenizer, WORDS[-1], 1, 0, seed) for seed in range(9)}) > 1
 
 
 def test_a_text_ends_at_sep_and_pieces_are_joined():

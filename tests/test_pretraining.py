@@ -3,7 +3,8 @@
 import itertools
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
+from functools import partial
 from types import SimpleNamespace
 
 import keras
@@ -55,6 +56,17 @@ def test_padded_rows_are_texts_and_packed_rows_are_the_flat_array(tokens):
     assert ids[:, 1:].ravel().tolist() == tokens.ids[:75].tolist()
 
 
+@pytest.mark.parametrize("number", [30, 44, 45, 46])
+def test_ids_that_fill_no_row_are_left_out(tokens, number):
+    few = replace(tokens, ids=tokens.ids[:number])
+    assert len(TokenBatches(few, raw, batch_size=1, sequence_length=16)) == number // 15
+
+
+def test_a_batch_is_32_packed_rows_of_64_tokens_unless_told_otherwise(tokens):
+    batches = TokenBatches(tokens, raw)
+    assert (batches.batch_size, batches.sequence_length, batches.seed, batches.packed) == (32, 64, 42, True)
+
+
 def test_an_epoch_takes_each_row_once_and_seed_and_step_decide(tokens):
     def taken(seed, first):
         batches = TokenBatches(tokens, raw, batch_size=10, sequence_length=16, seed=seed)
@@ -67,7 +79,8 @@ def test_an_epoch_takes_each_row_once_and_seed_and_step_decide(tokens):
     assert len(set(flat)) == len(flat) == total // 10 * 10
     assert taken(1, 0) == taken(1, 0) and taken(1, 4)[0][0] == rows[4]
     assert taken(2, 0)[0][0][0] != rows[0][0] and taken(1, len(rows))[0][0][0] != rows[0][0]
-    assert len({noise for _, noise in rows}) == len(rows)
+    assert flat == np.random.default_rng([1, 0, 0]).permutation(total)[: len(flat)].tolist()
+    assert [noise for _, noise in rows] == [np.random.default_rng([1, 1, i]).random() for i in range(len(rows))]
 
 
 def test_too_few_texts_for_a_batch_are_refused(tokens):
@@ -90,6 +103,15 @@ def test_a_fingerprint_is_of_all_that_decides_the_batches(tokens, tmp_path):
     batches = TokenBatches(tokens, raw_inputs, **knobs)
     batches.first = 3
     assert batches.fingerprint() == found[2] and batches.first == 3
+
+
+def test_a_fingerprint_takes_the_first_batch_wherever_training_stands(tokens):
+    seen = []
+    batches = TokenBatches(tokens, lambda ids, mask, random: seen.append(ids) or (ids, ids, mask), 4, 16)
+    first = batches[0][0]
+    batches.first = 3
+    batches.fingerprint()
+    assert np.array_equal(seen[1], first)
 
 
 # ---- masks and noise
@@ -135,6 +157,7 @@ def test_masked_task_predicts_at_the_chosen_positions(tokens):
     at = np.take_along_axis(inputs["token_ids"], inputs["mask_positions"], 1)
     assert ((at == 4) == (weights == 1)).all() and 64 * 2 < weights.sum() < 64 * 6
     assert (targets == np.take_along_axis(ids, inputs["mask_positions"], 1)).all()
+    assert task(ids[:, :3], mask[:, :3], np.random.default_rng(0))[1].shape == (64, 1)  # one place at least
 
 
 def test_next_token_targets_are_the_inputs_moved_by_one():
@@ -154,6 +177,7 @@ def test_noise_drops_replaces_and_moves_a_little():
 
     dropped, seen = noisy(drop=0.2, replace=0, window=0)
     assert in_bounds(seen.sum() - 200, 200 * 89, 0.8) and (dropped[seen == 0] == 0).all()
+    assert (dropped[:, 0] == 100).all()
     assert all(np.all(np.diff(row[: n.sum()]) > 0) for row, n in zip(dropped, seen, strict=True))
     replaced, seen = noisy(drop=0, replace=0.3, window=0)
     assert in_bounds((replaced == 7).sum(), 200 * 89, 0.3) and (seen == mask).all()
@@ -195,6 +219,8 @@ def test_the_autoencoder_sees_the_text_through_its_bottleneck_alone(tokens):
     model = pretraining.build_autoencoder(pretraining.build_encoder(len(VOCABULARY), TINY), 15, TINY, bottleneck=4)
     batches = TokenBatches(tokens, pretraining.make_denoising_task(VOCABULARY), 8, 16, packed=False)
     inputs, targets, weights = batches[0]
+    assert (inputs["token_ids"][inputs["padding_mask"] == 0] == VOCABULARY.index("[PAD]")).all()
+    assert isinstance(model.get_layer("decoder"), keras_hub.layers.TransformerEncoder)  # a place sees all others
     layer, logits = model.get_layer("bottleneck"), [answer(model, inputs)]
     assert layer.kernel.shape == (16, 4) and logits[0].shape == (*targets.shape, len(VOCABULARY))
     assert (targets == batches.frame(batches._order[:8])[0][:, 1:]).all() and weights.shape == targets.shape == (8, 15)
@@ -202,6 +228,20 @@ def test_the_autoencoder_sees_the_text_through_its_bottleneck_alone(tokens):
     logits.append(answer(model, inputs))
     rows_differ = [np.abs(some - some[:1]).max() for some in logits]
     assert rows_differ[0] > 1e-4 and rows_differ[1] < 1e-6
+
+
+def test_layers_normalise_before_each_part(masked, causal):
+    assert all(model.get_layer("transformer_layer_0").normalize_first for model in (masked, causal))
+
+
+@pytest.mark.parametrize(
+    "build", [pretraining.build_encoder, pretraining.build_causal_model, partial(pretraining.build_model, "masked")]
+)
+def test_random_weights_are_those_of_seed_42_unless_told_otherwise(build):
+    size = replace(TINY, layers=0)
+    found = [build(len(VOCABULARY), size, *seed).get_layer("token_embedding").embeddings for seed in ((), (42,), (43,))]
+    by_default, same, other = finetuning.values_of(found)
+    assert np.array_equal(by_default, same) and not np.array_equal(by_default, other)
 
 
 def test_output_weights_are_the_embeddings(masked, causal):
@@ -315,6 +355,7 @@ def test_a_checkpoint_without_a_word_about_its_model_is_refused(tokens, tmp_path
     with pytest.raises(ValueError, match="other model"):
         pretraining.restore(tmp_path, [], {"batches": "a", "model": "b"})
     assert pretraining.restore(tmp_path, [], {"batches": "a"}) == [] == pretraining.restore(None, [], {})
+    assert pretraining.restore(tmp_path / "a new" / "folder", [], {}) == []
 
 
 def test_a_vocabulary_of_another_size_is_refused(tokens):
@@ -345,7 +386,7 @@ def test_a_loss_that_is_not_finite_is_an_error(tokens):
 
 def test_the_history_counts_tokens_a_second_without_padding(tokens, monkeypatch):
     """A part takes four seconds on this clock."""
-    monkeypatch.setattr(pretraining, "time", SimpleNamespace(perf_counter=itertools.count(0, 4).__next__))
+    monkeypatch.setattr(pretraining, "time", SimpleNamespace(perf_counter=itertools.count(8, 4).__next__))
     batches = TokenBatches(tokens, make_task(), batch_size=16, sequence_length=16, packed=False)
     batches.first, batches.steps = 5, 2
     words = np.mean([min(len(text.split()) + 1, 15) + 1 for text in make_texts(300)])  # [SEP]; [CLS]
@@ -378,12 +419,13 @@ def test_sigkill_changes_nothing(tmp_path):
         assert np.allclose(ends[0][name], ends[1][name], atol=1e-6, rtol=0)
 
 
-def test_the_loss_is_the_mean_over_weighted_targets(tokens):
+def test_the_loss_is_the_mean_over_weighted_targets(tokens, capsys):
     model, batches = build_masked(), make_batches(tokens)
     expected = language_models.measure_losses(language_models.make_score(model), batches, 1)
     assert 2 < expected.mean() < 5
     history = pretraining.pretrain(model, batches, Plan(steps=1, steps_a_part=1))
     assert history["loss"][0] == pytest.approx(expected.mean(), rel=1e-4)
+    assert "/step" not in capsys.readouterr().out  # Keras keeps its own bar to itself
 
 
 @pytest.fixture
@@ -442,7 +484,7 @@ def test_the_autoencoder_learns_to_give_a_text_back(cycle):
 
 def test_objectives_have_their_tasks_rows_and_models(tokens):
     tasks = {
-        "masked": (make_task(), True),
+        "masked": (pretraining.make_masked_task(VOCABULARY), True),
         "causal": (pretraining.predict_next_token, True),
         "denoising": (pretraining.make_denoising_task(VOCABULARY, drop=0.1, replace=0.1, window=3), False),
     }
@@ -452,8 +494,26 @@ def test_objectives_have_their_tasks_rows_and_models(tokens):
         expected = TokenBatches(tokens, task, 32, TINY.sequence_length, seed=42, packed=packed)[1]
         pairs = zip(keras.tree.flatten(batch), keras.tree.flatten(expected), strict=True)
         assert all(np.array_equal(*pair) for pair in pairs), objective
-        logits = answer(pretraining.build_model(objective, len(VOCABULARY), TINY), batch[0])
+        model = pretraining.build_model(objective, len(VOCABULARY), TINY)
+        logits = answer(model, batch[0])
         assert logits.shape == (*batch[1].shape, len(VOCABULARY)) and np.ptp(logits, axis=-1).min() > 0
+    assert model.get_layer("bottleneck").units == 64
+
+
+def test_plans_are_of_four_parts_and_of_one_learning_rate():
+    for plan in pretraining.LIVE.values():
+        assert plan.steps == 4 * plan.steps_a_part and plan.learning_rate == 3e-3
+
+
+@pytest.mark.parametrize(("knobs", "name"), [(Plan(), "steps"), (Size(), "layers")])
+def test_plans_and_sizes_do_not_change(knobs, name):
+    with pytest.raises(FrozenInstanceError):
+        setattr(knobs, name, 5)
+
+
+def test_a_task_hides_no_more_than_in_training_unless_it_is_to_judge(tokens):
+    by_default = TokenBatches(tokens, pretraining.make_task("masked", VOCABULARY), 32, 16)
+    assert by_default.fingerprint() == pretraining.make_batches("masked", tokens, TINY).fingerprint()
 
 
 def test_a_judged_masked_batch_hides_every_chosen_token(tokens):
@@ -469,16 +529,17 @@ def test_a_judged_masked_batch_hides_every_chosen_token(tokens):
 @pytest.mark.parametrize("objective", pretraining.LIVE)
 def test_kept_weights_come_back_as_float16_holds_them(objective, tokens, tmp_path):
     model = pretraining.build_model(objective, len(VOCABULARY), TINY, seed=3)
-    pretraining.save_pretrained(model, objective, TINY, VOCABULARY, tmp_path / "new" / "kept.npz")
-    again, tokenizer = pretraining.load_pretrained(tmp_path / "new" / "kept.npz")
+    path = tmp_path / "a new" / "folder" / "kept.npz"
+    for _ in range(2):  # the second time it is there
+        pretraining.save_pretrained(model, objective, TINY, VOCABULARY, path)
+    again, tokenizer = pretraining.load_pretrained(path)
     inputs, _, _ = pretraining.make_batches(objective, tokens, TINY)[0]
     outputs = [answer(some, inputs) for some in (model, again)]
     assert np.allclose(*outputs, atol=0.02) and np.abs(outputs[0]).max() > 0.5
-    assert tokenizer.get_vocabulary() == VOCABULARY and tokenizer("The FILM").tolist() == [5, 7]
-    whole = (tmp_path / "new" / "kept.npz").read_bytes()
-    (tmp_path / "new" / "kept.npz").write_bytes(whole[:-50])
+    assert tokenizer.get_vocabulary() == VOCABULARY and tokenizer("Thé FILM").tolist() == [5, 7]
+    path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ValueError, match="damaged"):
-        pretraining.load_pretrained(tmp_path / "new" / "kept.npz")
+        pretraining.load_pretrained(path)
 
 
 # ---- cost

@@ -2,12 +2,14 @@
 
 import dataclasses
 import errno
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,8 +42,13 @@ def test_a_claim_that_holds_is_printed_and_one_that_does_not_raises(capsys):
 def test_a_tensorflow_step_is_skipped_in_one_line_on_jax(capsys):
     assert runtime.Session("tensorflow", CPU, 0).has_tensorflow("the export")
     assert capsys.readouterr().out == ""
-    assert not runtime.Session("jax", CPU, 0).has_tensorflow("the export")
-    assert capsys.readouterr().out.count("\n") == 1
+    assert runtime.Session("jax", CPU, 0).has_tensorflow("the export") is False
+    assert capsys.readouterr().out == "Skipped, since TensorFlow does not run this lesson: the export.\n"
+
+
+def test_a_session_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        runtime.Session("jax", CPU, 0).seed = 1
 
 
 def test_backend_is_jax_where_tensorflow_is_not_installed(monkeypatch):
@@ -206,6 +213,16 @@ def test_an_artifact_followed_by_another_an_hour_ago_is_removed(artifacts):
     assert kept == [*range(9, 20)] and last.suffix == ".19" and list(artifacts.glob("other-*.1"))
 
 
+def test_an_artifact_stays_for_an_hour_after_it_was_followed(artifacts, monkeypatch):
+    _, make = make_counter()
+    first, second = (runtime.artifact("thing", make, {}, [], remake=True) for _ in range(2))
+    os.utime(second, (0, 0))
+    for now, stays in ((3600, True), (3601, False)):
+        monkeypatch.setattr(runtime, "time", SimpleNamespace(time=lambda now=now: now))
+        runtime.artifact("thing", make, {}, [], remake=True)
+        assert first.exists() == stays and second.exists()
+
+
 def test_artifact_key_depends_on_inputs_sources_versions_and_backend(tmp_path, monkeypatch):
     source = tmp_path / "helper.py"
     source.write_text("x = 1")
@@ -215,6 +232,8 @@ def test_artifact_key_depends_on_inputs_sources_versions_and_backend(tmp_path, m
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
     monkeypatch.setattr(runtime.platform, "python_version_tuple", lambda: ("3", "10", "0"))
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
+    monkeypatch.setattr(runtime.platform, "python_version_tuple", lambda: ("3", "10", "1"))
+    assert runtime.artifact_key({"epochs": 1}, [source]) == keys[-1]  # a bug fix of Python decides no result
     monkeypatch.setattr(runtime, "version_of", lambda package: "0")
     keys.append(runtime.artifact_key({"epochs": 1}, [source]))
     monkeypatch.setattr(runtime, "choose_backend", lambda: "other")
@@ -222,7 +241,23 @@ def test_artifact_key_depends_on_inputs_sources_versions_and_backend(tmp_path, m
     assert len(set(keys)) == 6
 
 
-@pytest.mark.parametrize("package", ["ftfy", "tokenizers", "regex", "scipy", "pandas", "safetensors", "spacy", "nltk"])
+def test_artifact_key_does_not_depend_on_the_order_of_inputs():
+    assert runtime.artifact_key({"epochs": 1, "seed": 2}, []) == runtime.artifact_key({"seed": 2, "epochs": 1}, [])
+
+
+def test_artifact_key_depends_on_the_dtype_policy(monkeypatch):
+    import keras
+
+    keys = []
+    for policy in devices.DTYPE_POLICIES:
+        monkeypatch.setattr(keras.config, "dtype_policy", lambda policy=policy: keras.DTypePolicy(policy))
+        keys.append(runtime.artifact_key({}, []))
+    assert len(set(keys)) == 3
+    monkeypatch.delitem(sys.modules, "keras")  # as where nothing has imported it yet
+    assert runtime.artifact_key({}, []) == keys[0]
+
+
+@pytest.mark.parametrize("package", ["ftfy", "tokenizers", "scipy", "pandas", "safetensors", "spacy", "nltk"])
 def test_artifact_key_depends_on_each_package_that_the_course_asks_for(package, monkeypatch):
     before, version_of = runtime.artifact_key({}, []), runtime.version_of
     monkeypatch.setattr(runtime, "version_of", lambda name: "0" if name == package else version_of(name))
@@ -403,9 +438,9 @@ def write(path, text, folder):
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("before", ["nothing", "file", "folder", "link to a file", "link to a folder", "broken link"])
 def test_what_is_finished_replaces_whatever_was_there(before, folder, tmp_path):
-    path, elsewhere = tmp_path / "sub" / "result", tmp_path / "elsewhere"
+    path, elsewhere = tmp_path / "sub" / "folder" / "result", tmp_path / "elsewhere"
     if before != "nothing":
-        path.parent.mkdir()
+        path.parent.mkdir(parents=True)
     place = elsewhere if "link" in before else path
     if before.endswith("file"):
         place.write_text("old")
@@ -450,8 +485,13 @@ def test_where_the_old_folder_cannot_be_moved_the_finished_one_is_kept_and_named
 
 def test_an_old_folder_that_cannot_be_deleted_does_not_matter(tmp_path, monkeypatch):
     write(tmp_path / "result", "old", True)
+
+    def refuse(path, ignore_errors):
+        if not ignore_errors:
+            raise PermissionError(path)
+
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.shutil, "rmtree", lambda path, ignore_errors: None)
+        patch.setattr(runtime.shutil, "rmtree", refuse)
         write(tmp_path / "result", "whole", True)
     assert read(tmp_path / "result") == {"new": "whole"} and len(os.listdir(tmp_path)) == 2
 
@@ -489,6 +529,11 @@ for _ in range(150):
     assert len(read(tmp_path / "folder")) == 5 and len(set(read(tmp_path / "folder").values())) == 1
 
 
+def test_the_lock_makes_the_folders_that_it_needs(tmp_path):
+    with runtime.alone(tmp_path / "sub" / "folder" / "result"):
+        assert os.listdir(tmp_path / "sub" / "folder") == [".result.lock"]
+
+
 def test_file_hash_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     # The test vector of FIPS 180-2, appendix B.1.
@@ -500,10 +545,15 @@ def test_file_hash_is_sha256(tmp_path):
 
 def test_the_profile_names_source_and_backbone_and_a_lesson_may_say_otherwise():
     small, full = runtime.start(), runtime.start(profile="full")
+    assert small.seed == 42 and runtime.MAX_LENGTH == 128
+    assert (small.profile.batch_size, small.profile.learning_rate) == (16, 1e-4)
+    assert (full.profile.batch_size, full.profile.learning_rate) == (32, 3e-5)
     assert (small.source, small.profile.backbone) == ("reviews", "all-MiniLM-L6-v2") and small.on_reviews
     assert (full.source, full.profile.backbone) == ("glue/sst2", "bert_base_en_uncased") and not full.on_reviews
     own = runtime.start(source="mine.csv")
     assert own.source == "mine.csv" and own.profile == small.profile and not own.on_reviews
+    assert runtime.start(source=Path("mine.csv")).source == "mine.csv"
+    assert runtime.start(source={"path": "mine.csv"}).source == {"path": "mine.csv"}
     assert not runtime.start(profile="full", source="reviews").on_reviews  # the findings are about MiniLM
     with pytest.raises(ValueError, match="profile is 'huge'; the course knows small and full"):
         runtime.start(profile="huge")
@@ -540,3 +590,19 @@ def test_a_finding_raises_only_on_the_courses_reviews(capsys):
         runtime.start().finding("over 80 % right", False)
     with pytest.raises(AssertionError, match="does not hold here: rows sum to 1"):
         own.claim("rows sum to 1", False)
+
+
+# ---- experiments
+
+
+def test_the_points_of_an_experiment_become_a_table(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "results"
+    folder.mkdir(parents=True)
+    points = [{"configuration": {"rate": rate, "seed": 3}, "accuracy": 0.9} for rate in (0.1, 0.2)]
+    (folder / "rates.json").write_text(json.dumps({"points": points}), encoding="utf-8")
+    monkeypatch.setattr(runtime, "COURSE", tmp_path)
+    table = runtime.experiment("rates")
+    assert list(table.columns) == ["rate", "seed", "accuracy"]
+    assert table.to_numpy().tolist() == [[0.1, 3, 0.9], [0.2, 3, 0.9]]
+    with pytest.raises(FileNotFoundError, match="There is no other.json in data/results"):
+        runtime.experiment("other")

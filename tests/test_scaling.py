@@ -29,8 +29,8 @@ def make_texts(number=48, seed=0):
 def folder(tmp_path):
     """A small training, ready for the processes."""
     token_ids, labels = make_texts()
-    scaling.save_training(tmp_path / "training", scaling.cut_or_fill(token_ids), labels, RECIPE)
-    return tmp_path / "training"
+    scaling.save_training(tmp_path / "new" / "training", scaling.cut_or_fill(token_ids), labels, RECIPE)
+    return tmp_path / "new" / "training"
 
 
 # ---- precision, model, compiler
@@ -54,11 +54,10 @@ def test_the_whole_model_computes_in_half_precision_but_for_its_logits():
 
 
 def test_the_same_seed_gives_the_same_model_and_nothing_is_random_in_training():
-    one, same, other = (
-        finetuning.values_of(scaling.build_tiny_model(100, seed).trainable_variables) for seed in (1, 1, 2)
-    )
-    assert scaling.largest_difference(one, same) == 0 < scaling.largest_difference(one, other)
     model = scaling.build_tiny_model(100)
+    one = finetuning.values_of(model.trainable_variables)
+    same, other = (finetuning.values_of(scaling.build_tiny_model(100, seed).trainable_variables) for seed in (42, 2))
+    assert scaling.largest_difference(one, same) == 0 < scaling.largest_difference(one, other)
     inputs = models.inputs_of(scaling.cut_or_fill(make_texts(4)[0]))
     answers = [keras.ops.convert_to_numpy(model(inputs, training=mode)) for mode in (True, False)]
     assert np.array_equal(*answers) and answers[0].shape == (4, 2)
@@ -112,7 +111,7 @@ def rows_of(batches):
 @pytest.mark.tensorflow
 def test_every_text_is_in_exactly_one_shard_and_comes_exactly_once(tmp_path):
     token_ids, labels = make_texts(50)
-    paths = scaling.write_shards(token_ids, labels, tmp_path / "new", 4)
+    paths = scaling.write_shards(token_ids, labels, tmp_path / "new" / "folder", 4)
     assert [path.name for path in paths] == [f"part-00{i}-of-004.tfrecord" for i in range(4)]
     expected = Counter(zip(map(tuple, scaling.cut_or_fill(token_ids)), labels.tolist(), strict=True))
     for at_once in (1, 3):
@@ -124,8 +123,16 @@ def test_every_text_is_in_exactly_one_shard_and_comes_exactly_once(tmp_path):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(("at_once", "together"), [(1, 1), (8, 4)])
-def test_shards_are_read_side_by_side(tmp_path, at_once, together):
+def test_texts_come_from_four_shards_in_turn(tmp_path):
+    token_ids, labels = make_texts(16)
+    inputs, _ = next(iter(scaling.read_shards(scaling.write_shards(token_ids, labels, tmp_path, 8), 8)))
+    expected = scaling.cut_or_fill([token_ids[i] for i in (0, 1, 2, 3, 8, 9, 10, 11)])
+    assert inputs["token_ids"].numpy().tolist() == expected.tolist()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("at_once", "together", "number"), [(1, 1, 8), (2, 2, 2), (8, 4, 8)])
+def test_shards_are_read_side_by_side(tmp_path, at_once, together, number):
     """Opening a file waits until so many others are being opened: with fewer at once the barrier would break."""
     import tensorflow as tf
 
@@ -142,15 +149,16 @@ def test_shards_are_read_side_by_side(tmp_path, at_once, together):
         waited = tf.data.Dataset.from_tensors(path).map(lambda p: tf.numpy_function(wait, [p], tf.string))
         return waited.map(lambda p: tf.ensure_shape(p, [])).flat_map(tf.data.TFRecordDataset)
 
-    paths = scaling.write_shards(*make_texts(48), tmp_path, 8)
+    paths = scaling.write_shards(*make_texts(48), tmp_path, number)
     assert sum(len(labels) for _, labels in scaling.read_shards(paths, 16, at_once, slowly)) == 48
-    assert len(most) == 8 and together <= max(most) <= at_once
+    assert len(most) == number and together <= max(most) <= at_once
 
 
 @pytest.mark.tensorflow
 def test_more_shards_than_texts_are_refused(tmp_path):
     with pytest.raises(ValueError, match="3 texts do not fill 4 files"):
         scaling.write_shards(*make_texts(3), tmp_path, 4)
+    assert len(scaling.write_shards(*make_texts(4), tmp_path, 4)) == 4
 
 
 # ---- a training on the disk
@@ -189,10 +197,12 @@ def fit_plainly(folder, factor=1):
     return fitted.history["loss"], finetuning.values_of(model.trainable_variables)
 
 
-def test_train_is_a_plain_fit_and_gradients_added_up_where_their_mean_is_due_would_show(folder):
+def test_train_is_a_plain_fit_and_gradients_added_up_where_their_mean_is_due_would_show(folder, capsys):
     """On the one device of this process. All comparisons of weights rest on the last line: AdamW would be blind to it."""
     scaling.train(folder, "here", contextlib.nullcontext())
     losses, weights, facts = scaling.load_result(folder, "here")
+    lines = [f"here, epoch {number}: loss {loss:.4f}" for number, loss in enumerate(losses, 1)]
+    assert capsys.readouterr().out.splitlines() == lines
     expected_losses, expected = fit_plainly(folder)
     assert np.allclose(losses, expected_losses, atol=1e-6) and facts["devices"] == 1
     assert scaling.largest_difference(weights, expected) < 1e-5

@@ -1,6 +1,7 @@
 """Files as people have them: found out by looking at their content; every row comes, or is counted."""
 
 import gzip
+import io
 import json
 import zipfile
 
@@ -76,15 +77,15 @@ def test_a_spreadsheet_is_read_or_the_package_named(tmp_path, monkeypatch):
         pd, "read_excel", lambda path, dtype: pd.DataFrame([["a", 1.5], [None, "b"]], columns=["text", 7])
     )
     table = tables.open_table(tmp_path / "mine.xlsx")
-    assert table.columns == ["text", "7"] and list(table.rows) == [(2, ["a", "1.5"]), (3, ["", "b"])]
+    assert table.columns == ["text", "7"] and list(table.rows) == [("row 1", ["a", "1.5"]), ("row 2", ["", "b"])]
 
 
 def test_values_become_text_as_a_person_would_write_them(tmp_path):
-    records = [{"text": "a", "label": 1}, {"text": None, "label": True, "new": 2.5}, {"label": ["x", "y"]}]
+    records = [{"text": "a", "label": 1}, {"text": None, "label": True, "new": 2.5}, {"label": ["x", "ü"]}]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, records)))
     table = tables.open_table(tmp_path / "mine.jsonl")
     assert table.columns == ["text", "label", "new"]
-    assert [fields for _, fields in table.rows] == [["a", "1", ""], ["", "true", "2.5"], ["", '["x", "y"]', ""]]
+    assert [fields for _, fields in table.rows] == [["a", "1", ""], ["", "true", "2.5"], ["", '["x", "ü"]', ""]]
 
 
 def test_lines_that_are_no_json_are_counted(tmp_path):
@@ -94,6 +95,12 @@ def test_lines_that_are_no_json_are_counted(tmp_path):
     assert {what.split(":")[0]: places for what, places in table.problems.items()} == {
         "are no JSON": [2], "are no JSON objects": [3],
     }  # fmt: skip
+
+
+def test_values_of_a_json_list_that_are_no_objects_are_counted_by_their_places(tmp_path):
+    (tmp_path / "mine.json").write_text('[{"text": "a"}, 1, {"text": "b"}]')
+    table = tables.open_table(tmp_path / "mine.json")
+    assert list(table.rows) == [("item 1", ["a"]), ("item 3", ["b"])] and [*table.problems.values()] == [["item 2"]]
 
 
 def test_rows_of_another_width_are_counted_with_their_lines(tmp_path):
@@ -118,10 +125,12 @@ def test_without_a_header_columns_are_numbered_and_the_first_line_is_a_row(tmp_p
         ("a\tb\nwith, commas, many\tx\n", "\t"),
         ("one column only\nand more\n", ","),
         ("text,label,note\n" + "a,b,c\n" * 30 + "a;b\n", ","),
+        ("text;label\n", ";"),
+        ('a,b;c\n1;"2\n3\n4"\n5;6\n', ";"),
     ],
 )
 def test_the_separator_is_the_one_by_which_rows_are_alike(content, separator):
-    assert tables.find_separator(content) == separator
+    assert tables.find_separator(content.splitlines(keepends=True)) == separator
 
 
 def test_a_folder_with_a_sub_folder_a_class(tmp_path):
@@ -153,12 +162,21 @@ def zip_archive(path):
         archive.writestr("mine.csv", "text,label\n")
 
 
+def folder_of_one_file(path):
+    path.mkdir()
+    (path / "spam.txt").write_text("win now\n")
+
+
 BAD = {
     "empty": (lambda path: path.write_text(" \n"), "bad is empty"),
+    "a byte-order mark alone": (lambda path: path.write_text("", encoding="utf-8-sig"), "bad is empty"),
+    "JSON of no objects": (lambda path: path.write_text("[]"), "begins like a JSON list, but holds no JSON object"),
     "old Excel": (lambda path: path.write_bytes(b"\xd0\xcf\x11\xe0 and more"), "Excel file of the old kind"),
     "a zip archive": (zip_archive, "is a zip archive. Unpack it"),
     "a broken JSON list": (lambda path: path.write_text('[{"text": "a"},'), "begins like a JSON list, but is none"),
     "a folder of nothing": (lambda path: path.mkdir(), "neither a sub-folder a class nor a .txt file a class"),
+    "a folder of one class": (lambda path: (path / "pos").mkdir(parents=True), "neither a sub-folder a class"),
+    "a folder of one file": (folder_of_one_file, "neither a sub-folder a class nor a .txt file a class"),
 }
 
 
@@ -168,6 +186,31 @@ def test_what_is_no_table_gets_the_reason(name, tmp_path):
     make(tmp_path / "bad")
     with pytest.raises(tables.DataError, match=message):
         tables.open_table(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("\nfine,no\n" + "x" * 1_000_001 + ",yes\n", "mine.csv, line 3: more than 1,000,000 characters in one text"),
+        ('\n"open,yes\n', "mine.csv, line 2: a quote is not closed"),
+    ],
+)
+def test_a_text_without_an_end_is_named_by_its_line(content, message, tmp_path):
+    (tmp_path / "mine.csv").write_text("text,label" + content)
+    with pytest.raises(tables.DataError, match=message):
+        list(tables.open_table(tmp_path / "mine.csv").rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("x" * 12, "mine, line 2: more than 2 characters"), ("né\udce9", "mine, line 2: byte 4 is not UTF-8")],
+)
+def test_a_line_that_is_too_long_or_not_utf8_is_named(line, message, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_CHARACTERS", 2)
+    lines = tables.read_lines(io.StringIO(f"seven!\n{line}"), "mine")
+    assert next(lines) == "seven!\n"  # one character less than four times the limit
+    with pytest.raises(tables.DataError, match=message):
+        next(lines)
 
 
 def test_a_file_of_a_folder_that_is_not_utf8_is_named(tmp_path):
@@ -182,3 +225,33 @@ def test_a_missing_file_is_looked_for_from_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=f"There is no file nowhere.csv .looked for it from {tmp_path}"):
         tables.open_table(tables.Path("nowhere.csv"))
+
+
+def test_quotes_that_mean_nothing_stay_in_a_text_between_tabs(tmp_path):
+    (tmp_path / "mine.tsv").write_text('text\tlabel\n"Fine", she said\tyes\npoor\tno\n')
+    rows = tables.open_table(tmp_path / "mine.tsv").rows
+    assert list(rows) == [(2, ['"Fine", she said', "yes"]), (3, ["poor", "no"])]
+
+
+def test_a_text_that_begins_with_a_bracket_is_no_json(tmp_path):
+    (tmp_path / "mine.csv").write_text("[deleted],x\n{sic},y\n")
+    assert tables.open_table(tmp_path / "mine.csv", has_header=False).kind == "text separated by commas"
+
+
+def test_missing_values_and_lists_of_parquet_become_text(tmp_path):
+    frame = pd.DataFrame(
+        {"text": ["a", None], "label": pd.array([1, None], dtype="Int64"), "tags": [["x"], ["y", "z"]]}
+    )
+    frame.to_parquet(tmp_path / "mine.parquet")
+    rows = [fields for _, fields in tables.open_table(tmp_path / "mine.parquet").rows]
+    assert rows == [["a", "1", '["x"]'], ["", "", '["y", "z"]']]
+
+
+def test_an_archive_that_was_cut_short_says_so(tmp_path):
+    whole = gzip.compress(csv_text(",").encode() * 20_000)
+    (tmp_path / "mine.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(tables.DataError, match=r"mine\.csv\.gz is damaged or cut short"):
+        list(tables.open_table(tmp_path / "mine.csv.gz").rows)
+    (tmp_path / "mine.xlsx").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(tables.DataError, match=r"mine\.xlsx is damaged"):
+        tables.open_table(tmp_path / "mine.xlsx")

@@ -36,6 +36,7 @@ def test_a_learnt_vocabulary_fits_berts_tokenizer():
     assert fit == {"pieces": len(vocabulary), "tokens_a_word": 1.0, "unknown_share": 1 / 6}
     assert wordpiece.measure_fit(make_tokenizer(), ["films was"])["tokens_a_word"] == 1.0  # no piece for films: [UNK]
     assert wordpiece.measure_fit(make_tokenizer([*wordpiece.SPECIAL, "a", "##b"]), ["abbb a"])["tokens_a_word"] == 2.5
+    assert wordpiece.measure_fit(make_tokenizer([*wordpiece.SPECIAL, "a", "##b"]), ["abbb"])["tokens_a_word"] == 4
     assert len(wordpiece.learn_vocabulary(iter(texts), 50)) == 50
     with pytest.raises(ValueError, match="no text"):
         wordpiece.learn_vocabulary(iter([]), 80)
@@ -68,6 +69,14 @@ def test_a_word_with_a_rare_letter_is_unknown():
     assert not any("x" in piece for piece in vocabulary[5:])
     tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True, strip_accents=True)
     assert [tokenizer.id_to_token(int(i)) for i in tokenizer("aa xa")] == ["aa", "[UNK]"]
+
+
+def test_a_vocabulary_has_8000_pieces_of_200_letters_unless_told_otherwise():
+    random = np.random.default_rng(0)
+    words = ["".join(word) for word in random.choice(list("abcdefghijklmnopqrstuvwxyz"), size=(4000, 10))]
+    assert len(wordpiece.learn_vocabulary(words)) == 8000
+    letters = [chr(0x4E00 + number) for number in range(205)]  # Chinese: each is a word
+    assert len(wordpiece.learn_vocabulary(letters)) == len(wordpiece.SPECIAL) + 2 * 200  # each also after "##"
 
 
 def test_ties_are_broken_alike_each_time():

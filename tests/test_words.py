@@ -29,6 +29,13 @@ def test_the_pattern_says_what_a_word_is():
     assert found == ["a", "a b", "b", "b good", "good", "n't", "n't good"]
 
 
+def test_a_word_that_stands_twice_counts_less_than_twice():
+    counter = words.bag_of_words().fit(["good good bad", "dull"], [0, 1])[0]
+    row = counter.transform(["good good bad"]).toarray()[0]
+    ratio = row[counter.vocabulary_["good"]] / row[counter.vocabulary_["bad"]]
+    assert ratio == pytest.approx(1 + np.log(2))
+
+
 def test_bag_of_words_beats_the_majority():
     splits = data.split(cleaning.clean(cleaning.load())[0])
     train, test = splits["train"], splits["test"]
