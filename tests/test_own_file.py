@@ -450,7 +450,7 @@ def test_the_files_themselves_are_no_facts_for_the_key():
 # ---- splits
 
 
-def test_own_validation_and_test_files_keep_their_sides(tmp_path, capsys):
+def test_own_validation_and_test_files_keep_their_sides(tmp_path, capsys, artifacts):
     rows = good_rows(90)
     paths = {
         "file": write(tmp_path / "a.csv", [*rows[:40], rows[80]]),  # a copy of a row of the test
