@@ -28,10 +28,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 seed = 42
 # "full": BERT-base on a public data set; wants an accelerator and a network
 profile = "small"
-# your own file (columns text, label), or {"file": ..., "text": ..., "label": ...};
+# your own table, or {"file": ..., "text": ..., "label": ...} to name its columns;
 # None: what the profile names
 source = None
-max_rows = 5000  # of your own CSV file: more are sampled; None: take all
+max_rows = 5000  # of your own table: more are sampled; None: take all
 # share of common word pairs from which reviews are shown as near-duplicates;
 # the split keeps to 0.5
 near_duplicate_threshold = 0.5
@@ -293,9 +293,10 @@ def word_pieces(word):
 print(word_pieces("unputdownable"))
 
 # %% [markdown]
-# The package `tokenizers` does the same, faster. Before it looks for pieces, it follows the rules of BERT's own training: upper case and
-# accents go, and each punctuation mark becomes a word of its own. `models.token_ids` calls it for every text that the course trains or predicts
-# on. `[CLS]` opens a text, `[SEP]` closes it.
+# The package `tokenizers` does the same, faster. Before it looks for pieces, it follows the rules of BERT's own training: it lower-cases, removes
+# accents and what cannot be seen, and makes each punctuation mark and each Chinese character a word of its own. The object `tokenizer` holds
+# the vocabulary and the settings. `models.token_ids` hands both to the package for every text that the course trains or predicts on. `[CLS]`
+# opens a text, `[SEP]` closes it.
 
 # %%
 text = "Unputdownable! A naïve café-owner's tale."
@@ -338,7 +339,7 @@ print(f"{'':12}", [tokenizer.id_to_token(int(i)) for i in pair] + ["[PAD]"] * 2)
 # %% [markdown]
 # ## Words that BERT does not know
 #
-# Where no piece fits, the word becomes `[UNK]` (unknown): all such words look alike. Many of them, and the model is half blind.
+# Where no piece fits, the word becomes `[UNK]` (unknown): all such words look alike. If a text has many of them, the model sees little of what it says.
 # BERT's English vocabulary holds only some Chinese characters:
 
 # %%

@@ -8,7 +8,7 @@
 #
 # **You will be able to**
 #
-# - write MSE and cross-entropy with the right sums, and say why Keras wants logits;
+# - write MSE and cross-entropy with the right sums, and say why a loss should be computed from logits;
 # - derive the gradient of cross-entropy, and check any gradient with numbers;
 # - write SGD, momentum, Adagrad, Adam and AdamW by hand;
 # - recognise a sum without a mean, a missing bias correction and a rate that is too large;
@@ -92,8 +92,9 @@ course.claim(
 # ## A trap: (n,) against (n, 1)
 #
 # A model with one output gives $(n, 1)$; labels are often $(n,)$. Subtract them, and NumPy **broadcasts** (广播): each label meets
-# each prediction, $(n, n)$ differences. No error comes, and the
-# mean is another number. Keras's own losses notice this case; a loss of your own does not.
+# each prediction, $(n, n)$ differences. NumPy raises no error, and
+# the mean of these $n^2$ differences is another number. Keras's losses align the two shapes first, and so does `compile` for a function that you
+# pass to it. A loss that you compute yourself, as here, does not.
 
 # %%
 column = guesses[:, None]  # (3, 1), as a model gives it
@@ -198,7 +199,8 @@ course.claim(
 )
 
 # %% [markdown]
-# `inf`, `nan`: with the largest logit taken away first, nothing overflows, but the small probability is 0. So never go through $p$:
+# In the first version $e^{200}$ overflows to `inf`, and `inf / inf` is `nan`. Our softmax subtracts the largest logit first, so nothing
+# overflows. But the small probability is rounded to 0, and the loss is still infinite. So compute the loss from the logits, without $p$:
 #
 # $$-\log p_k=\log\sum_j e^{z_j}-z_k,\qquad \log\sum_j e^{z_j}=m+\log\sum_j e^{z_j-m},\quad m=\max_j z_j$$
 #
@@ -236,8 +238,9 @@ course.claim(
 # %% [markdown]
 # ## The gradient: p - y
 #
-# How does the loss change with a logit? For one text, $L=\log\sum_j e^{z_j}-z_{\text{right}}$. The first part gives
-# $e^{z_k}/\sum_j e^{z_j}=p_k$, the second 1 where $k$ is the right class. With the mean over $n$ texts:
+# How does the loss change with a logit? For one text, $L=\log\sum_j e^{z_j}-z_{\text{right}}$. The derivative of the
+# first part by $z_k$ is $e^{z_k}/\sum_j e^{z_j}=p_k$. That of the second part is $-1$ if $k$ is the right class and 0 otherwise, which is $-y_k$.
+# Taking the mean over $n$ texts divides their sum by $n$:
 #
 # $$\frac{\partial L}{\partial z_{ik}}=\frac{p_{ik}-y_{ik}}{n}$$
 
@@ -596,8 +599,8 @@ figures.show(
 )
 
 # %% [markdown]
-# So whoever tunes the printed formula ends with a rate several times too small, or lets the first steps spoil good weights. After some
-# thousand steps $1-\beta_2^t$ is near 1, and both are the same.
+# With the printed formula, early steps are several times as large as the rate says. A rate that suits these steps is too small later, and with one
+# that suits the later steps the first ones can spoil good weights. After some thousand steps $1-\beta_2^t$ is near 1, and both are the same.
 #
 # ## At real work: stars as a number, or as classes?
 #
@@ -713,8 +716,9 @@ course.claim(
 )
 
 # %% [markdown]
-# Now let each gradient be one tenth signal and the rest a batch's noise. The first steps then go nearly as often up as down, at full
-# rate. When the means are over many steps, the noise cancels, and such coordinates slow down by themselves:
+# Now let each gradient be a constant 0.1, the signal, plus noise of standard deviation 1, as a small batch makes it. The first steps go the wrong
+# way almost as often as the right way, at full rate. Later, when the means cover many steps, the noise in them partly cancels, and the steps of such
+# coordinates get smaller by themselves:
 
 # %%
 def noisy(weights):
@@ -738,8 +742,9 @@ course.claim("the typical step 200 is under a third of it", typical[199] < 1 / 3
 # %% [markdown]
 # ## Why AdamW's decay is not L2
 #
-# L2 adds $\lambda w$ to the *gradient*. Adam then divides it by $\sqrt{\hat v}$ with all the rest: weights with large gradients hardly decay. AdamW
-# takes $\alpha\lambda w$ off outside. Two weights, both 1, whose gradients swing between $\pm10$ and $\pm0.1$:
+# **L2 regularisation** adds $\lambda w$ to the *gradient*. Adam then divides this term by $\sqrt{\hat v}$ together with the rest, so weights with large
+# gradients hardly decay. AdamW subtracts $\alpha\lambda w$ from the weight directly, and nothing divides it. To compare, two weights begin at 1. The
+# gradient of the first alternates between $+10$ and $-10$, that of the second between $+0.1$ and $-0.1$:
 
 # %%
 def decayed(rule, penalty, **knobs):

@@ -29,10 +29,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 seed = 42
 # "full": BERT-base on a public data set; wants an accelerator and a network
 profile = "small"
-# your own file (columns text, label), or {"file": ..., "text": ..., "label": ...};
+# your own table, or {"file": ..., "text": ..., "label": ...} to name its columns;
 # None: what the profile names
 source = None
-max_rows = 5000  # of your own CSV file: more are sampled; None: take all
+max_rows = 5000  # of your own table: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)

@@ -3,8 +3,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/07_listing_fixed.ipynb)
 #
-# This course grew out of a Chinese article on fine-tuning BERT, whose program does not run. You will make each of its mistakes yourself, in
-# the smallest form, read what Python says, and end with the program repaired.
+# This course grew out of a Chinese article on fine-tuning BERT. Its program, the *listing*, does not run. You will reproduce most of the listing's
+# mistakes in the smallest form, read what Python says, and end with the program repaired.
 #
 # **You will be able to**
 #
@@ -71,8 +71,8 @@ course.claim(
 )
 
 # %% [markdown]
-# In each cell below, a comment names the mistake's number. Cells that stop with an error are meant to; the cell after them says why and
-# repairs it.
+# In most cells below, a comment names the mistake's number. Some cells stop with an error; they are meant to. One or more such cells come
+# first, and then a cell that explains their errors and repairs them.
 #
 # ## It does not start
 #
@@ -496,7 +496,8 @@ if course.has_tensorflow("the repaired program"):
 # %% [markdown]
 # ## In ten lines
 #
-# What you saw being built is what `helpers` holds, tested: cleaning, splits, batches, recipe, evaluation, export. This is the same work:
+# The helpers hold the same steps, tested. The next cell does the work of the program above in ten lines, with KerasHub's model in place of the
+# hub's. `load_or_fine_tune` trains only if no trained model lies on the disk.
 
 # %% tags=["nbval-ignore-output"]
 reviews, label_names = data.prepare_splits()
@@ -542,8 +543,8 @@ if course.has_tensorflow("the claims about program and export"):
 # %% [markdown]
 # ## Going further: mistakes that raise nothing
 #
-# What stops with an error is soon repaired. The others run to the end and only answer worse, or later, or look better than they are. Each is
-# made visible here by a measurement.
+# A mistake that stops the program is soon found. Others let it run to the end: the answers are worse, the program is slower, or its scores look
+# better than they are. We measure most of them here, one by one.
 #
 # **A pipeline for every text.** The listing loads spaCy anew for each review, then takes the reviews one by one.
 
@@ -668,8 +669,9 @@ print(
 course.claim("on average it looks over 4 points better than it is", gap > 0.04)
 
 # %% [markdown]
-# **A shuffle that is too short.** The listing calls shuffling "augmentation"; it adds nothing. And its buffer of 1,000 mixes only
-# neighbours: of data sorted by class, the first batches hold one class. (Many public sets are stored sorted.)
+# **A shuffle that is too short.** The listing calls shuffling "augmentation"; it adds no text. `shuffle(1000)`
+# keeps 1,000 rows in a buffer and draws the next row from there, so rows that are far apart never meet. If the data are sorted by class, as many
+# public sets are, each of the first batches holds only one class.
 
 # %% tags=["needs-tensorflow"]
 # Erratum 15

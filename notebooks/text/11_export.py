@@ -4,7 +4,8 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/11_export.ipynb)
 #
 # You will turn the fine-tuned model into files that other programs can load without KerasHub and without this course,
-# for servers, phones and other runtimes, and prove that all give the same answers.
+# for servers, phones and other runtimes. You will prove that the float32 files answer as the model does here, and measure how often the
+# smaller files answer otherwise.
 #
 # **You will be able to**
 #
@@ -15,7 +16,8 @@
 # - make LiteRT and ONNX files, and choose by size, speed and agreement.
 #
 # **You need first:** lesson 05. **Time:** about 30 minutes to read, three minutes to run on two CPU cores
-# (some minutes more if lesson 05 has not run). Needs TensorFlow.
+# (some minutes more if lesson 05 has not run). Without TensorFlow
+# the lesson runs, but skips every export.
 
 # %%
 import os, runpy, subprocess  # outside Colab this cell does nothing more
@@ -29,10 +31,10 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 seed = 42
 # "full": BERT-base on a public data set; wants an accelerator and a network
 profile = "small"
-# your own file (columns text, label), or {"file": ..., "text": ..., "label": ...};
+# your own table, or {"file": ..., "text": ..., "label": ...} to name its columns;
 # None: what the profile names
 source = None
-max_rows = 5000  # of your own CSV file: more are sampled; None: take all
+max_rows = 5000  # of your own table: more are sampled; None: take all
 epochs = 3  # times that the model sees all training reviews
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
@@ -98,8 +100,8 @@ if train_limit is None and epochs >= 3:
 # ## Export (模型导出)
 #
 # A **SavedModel** is a folder with TensorFlow's graph of the computation and its weights. Ours holds one function:
-# strings in, probabilities out. The text goes through the same steps as in training: spaces, lower case, word pieces, 128 tokens
-# at most.
+# strings in, probabilities out. Inside, the text goes through the same steps as in training: it is lower-cased, accents go, punctuation
+# is set apart, words are cut into pieces, and what goes beyond 128 tokens is dropped.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the export of a SavedModel"):
@@ -176,7 +178,7 @@ if course.has_tensorflow("the TF-Hub pair"):
     print({name: tuple(value.shape) for name, value in sorted(encoder(inputs).items())})
 
 # %% [markdown]
-# The loaded encoder can be trained on: its variables came along. A new head and a plain loop of ten steps on 16 texts show it;
+# You can go on training the loaded encoder, because the folder holds its variables. A new head and a plain loop of ten steps on 16 texts show it;
 # no Keras model is involved.
 
 # %% tags=["needs-tensorflow"]
@@ -201,7 +203,7 @@ if course.has_tensorflow("training the loaded encoder"):
         losses.append(float(loss))
         gradients = tape.gradient(loss, variables)
         for variable, gradient in zip(variables, gradients, strict=True):
-            if gradient is not None:  # BERT's own pooler is not used
+            if gradient is not None:  # BERT's own pooler gets none
                 variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
     print(f"loss {losses[0]:.2f} at first, {losses[-1]:.2f} after ten steps")
 
@@ -214,9 +216,11 @@ if course.has_tensorflow("the claim about it"):
 # %% [markdown]
 # ## LiteRT: one file for phones
 #
-# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. Ours holds the vocabulary and WordPiece, too. What comes before WordPiece,
-# the rules for single characters, lies beside it as a table, `characters.csv`, which the caller applies. Smaller numbers (量化, quantisation) make it smaller: float16 halves it; int8 stores each weight in one byte, rounds what
-# meets it to 8 bits on the way, and keeps floats between the layers.
+# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. All but one of ours also hold the vocabulary and WordPiece; the exception,
+# "full int8", takes ids. One step is missing inside: before WordPiece, each character must be replaced or set apart as in training. The file
+# `characters.csv` beside the models lists what becomes of each, and the program that calls a model must apply it; here `export.LiteModel` does.
+# Smaller numbers (量化, quantisation) make it smaller: float16 halves it; int8 stores each weight in one byte.
+# For each multiplication it also rounds the layer's input to 8 bits; between the layers the numbers stay floats.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
@@ -240,8 +244,8 @@ if course.has_tensorflow("the ids inside LiteRT"):
     course.finding("LiteRT reads every text as training did", all(same))
 
 # %% [markdown]
-# Why a table? Every runtime has a Unicode library of its own, and they disagree on thousands of characters, among them `…`, `½` and `，`. A model
-# that meets other pieces than it learnt from answers otherwise, and nobody is told. So the course asks one reference what becomes
+# Why a table? Every runtime has a Unicode library of its own, and they disagree on thousands of characters, among them `…`, `½` and `，`. If a model
+# gets other pieces than in training, its answer may change, and no error tells you. So the course asks one reference what becomes
 # of each character, the package `tokenizers`, and gives the answers to the runtimes that lack it:
 
 # %%
@@ -257,14 +261,15 @@ course.finding(
 )
 
 # %% [markdown]
-# TensorFlow's graphs, the SavedModel and the TF-Hub pair above, hold the same table. `tools/tokenizer_differences.py` compares all runtimes on every character
-# of Unicode; `data/tokenizer_differences.csv` would list the differences, and is empty.
+# The SavedModel and the pair's `preprocess` hold the same table and apply it themselves. ONNX needs none: its user calls `tokenizers`.
+# `tools/tokenizer_differences.py` compares the exports, with the table applied, on every character of Unicode, and writes each difference to
+# `data/tokenizer_differences.csv`. That file lists none.
 
 # %% [markdown]
 # ## ONNX: a file for other runtimes
 #
-# **ONNX** files run in onnxruntime, from C#, Java or a browser. The file takes ids; `tokenizer.json` beside it is for the `tokenizers`
-# package. So its user needs neither TensorFlow nor Keras.
+# **ONNX** files run in onnxruntime, from C#, Java or a browser. The file takes ids, not text. In Python, load `tokenizer.json` beside it
+# with the package `tokenizers` to make them: neither TensorFlow nor Keras is needed. Other languages need a WordPiece tokenizer that reads that file.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("ONNX"):
@@ -317,19 +322,20 @@ if course.has_tensorflow("the claims about it"):
     course.finding("LiteRT int8 answers one text faster than predict", faster)
 
 # %% [markdown]
-# Here ONNX is the fastest: its feed is as long as the text. LiteRT wants one fixed size, so every text is padded to 128 tokens, and it
-# still beats `predict`. So take ONNX float32 where answers must stay the same, ONNX int8 where a few may change, and LiteRT int8
+When this was written, ONNX was the fastest: it computes only as many tokens as the text has. LiteRT wants one fixed size, so every text is padded
+# to 128 tokens, and it still beats `predict`. All float32 files keep the model's answers: take ONNX float32, or the SavedModel where your server runs
+# TensorFlow. Take ONNX int8 only if you accept that some answers change; the column "same answer" says how many. Take LiteRT int8
 # where the file must be small. The [benchmarks](../benchmarks/README.md) time them in interleaved rounds, beside a compiled function
 # and PyTorch. On your machine the order may differ: measure there.
 
 # %% [markdown]
-# The warning is in the last LiteRT row: computed in whole numbers altogether, the model loses what it learnt. Attention and
-# normalisation have a few very large values, and 256 steps are too few for these and the small ones together.
+# The last LiteRT row is a warning: where every computation uses whole numbers, the model often gives another answer. Eight bits allow 256
+# values. They are too few to hold both the very large and the small values that occur in attention and normalisation.
 
 # %% [markdown]
 # ## A model card (模型卡)
 #
-# Who gets the file should know what it is, how good, and what it is not for. The card is written by code, from what was measured:
+# Whoever receives the file should know what it is, how good it is, and what it must not be used for. The card is written by code, from what was measured:
 # nobody typed a number.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
@@ -381,7 +387,7 @@ if course.has_tensorflow("the claim about the card"):
 # - ✔ say what a served model must contain (*What must go along*);
 # - ✔ export a SavedModel that takes strings (*Export*);
 # - ✔ prove that it answers alike (*The same answers, elsewhere*);
-# - ✔ make a pair and train it on (*The TF-Hub pair*);
+# - ✔ go on training a pair's encoder (*The TF-Hub pair*);
 # - ✔ choose between files (*Side by side*).
 #
 # **References.** TensorFlow guide: *Using the SavedModel format*. Mitchell et al.: *Model Cards for Model Reporting*, 2019. Jacob et al.:
