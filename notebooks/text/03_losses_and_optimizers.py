@@ -116,7 +116,8 @@ course.claim(
 # $$L = -\frac{1}{n}\sum_{i=1}^{n}\big[y_i\log p_i+(1-y_i)\log(1-p_i)\big]$$
 #
 # $y_i$ is 1 or 0, $p_i$ the predicted probability of 1; both $(n,)$. It is minus the logarithm of the probability that the *right*
-# answer got: 0 when sure and right, without limit when sure and wrong.
+# answer got. It is 0 for a sure and right answer, and grows without limit as the right answer's probability goes to 0. With the natural logarithm
+# its unit is the **nat**.
 
 # %%
 def binary_cross_entropy(truth, probability):
@@ -149,7 +150,11 @@ course.claim("as printed, always saying 1 has a loss of 0", abs(as_printed) < 1e
 # $$L=-\frac1n\sum_{i=1}^{n}\sum_{k=1}^{K}y_{ik}\log p_{ik}$$
 #
 # The article's sum is right if its index runs over the $K$ *classes* of one text; then comes the mean over the $n$ texts. $y$ and
-# $p$ are $(n, K)$; each row of $y$ holds a single 1 (**one-hot**, 独热). **Sparse** is the same without the zeros: it takes the class's number.
+# $p$ are $(n, K)$; each row of $y$ holds a single 1 (**one-hot**, 独热). The **sparse** version gives the same loss,
+# but takes the class's number in place of the row.
+#
+# A model's last layer gives $K$ arbitrary numbers for each text, the **logits** $z$. **Softmax** turns them into probabilities:
+# $p_k=e^{z_k}/\sum_j e^{z_j}$. The code subtracts each row's largest logit first. That changes no probability; the next section shows why it is needed.
 
 # %%
 def categorical_cross_entropy(one_hot, probability):
@@ -182,7 +187,7 @@ course.claim("ours are Keras's, and both are one number", same(*ours))
 # %% [markdown]
 # ## Why logits?
 #
-# **Logits** $z$, $(n, K)$, are what the last layer gives. On paper $p=\text{softmax}(z)$, then $\log p$. In `float32`, with logits of 0
+# On paper one computes $p=\text{softmax}(z)$, then $\log p$. In `float32`, with logits of 0
 # and 200 where the class with 0 is right, the loss should be 200:
 
 # %%
@@ -218,8 +223,8 @@ print("loss", cross_entropy(np.array([0]), z))
 course.claim("in float32, too, it is 200", cross_entropy(np.array([0]), z) == 200)
 
 # %% [markdown]
-# Keras: with `from_logits=True` it does just that. Given probabilities, it cuts them at 0.0000001 instead, so the loss ends at
-# $-\ln 10^{-7}\approx 16.1$: wrong or very wrong, it is flat there, and what is flat teaches nothing. (Where a
+# With `from_logits=True`, Keras computes the loss in this way. If you give it probabilities, it cuts them at $10^{-7}$, so the loss cannot exceed
+# $-\ln 10^{-7}\approx 16.1$. Beyond this point the loss is constant and its gradient is 0: the model learns nothing from its worst mistakes. (Where a
 # model of TensorFlow's ends in a softmax layer, Keras finds the logits behind it and takes them; with JAX it cannot. Do not rely on it.)
 
 # %%
@@ -255,7 +260,7 @@ print(cross_entropy_gradient(np.array([0]), np.array([[0.0, 2.0]])).round(2))
 
 # %% [markdown]
 # Going down this slope pushes the wrong class down and the right one up, by as much as the model is off. Check a gradient (梯度) by moving each number a
-# little both ways, **central differences** (中心差分):
+# little both ways, **central differences** (中心差分): the estimate is $(f(x+h)-f(x-h))/2h$, for one number of $x$ at a time.
 
 # %%
 def numerical_gradient(function, at, step=1e-5):
@@ -302,12 +307,15 @@ course.claim("its gradient is right, within 0.000001", off < 1e-6)
 # ## SGD, momentum (动量), Adagrad
 #
 # $\alpha$, a number, is the learning rate (学习率); $g_t$, $(d,)$, the gradient at $w_t$. What a rule remembers has $w$'s shape, too; squares and roots
-# are taken of each coordinate. $0\le\mu<1$; $\epsilon$ is tiny.
+# are taken of each coordinate. $0\le\mu<1$, the parameter `momentum` in the code, says how much of the old velocity stays; $\epsilon$ is tiny.
 #
 # - **SGD** (随机梯度下降): $w_{t+1}=w_t-\alpha g_t$.
 # - **Momentum** keeps a velocity that remembers older gradients: $u_{t+1}=\mu u_t-\alpha g_t$, then $w_{t+1}=w_t+u_{t+1}$.
 # - **Adagrad** divides by the root of all squared gradients so far: $s_t=s_{t-1}+g_t^2$, $w_{t+1}=w_t-\alpha g_t/\sqrt{s_t+\epsilon}$. Keras begins
 #   with $s_0=0.1$. Since $s$ only grows, the steps shrink.
+#
+# Each of our functions takes the weights, the gradient and its **state**, which is what it remembers. It returns the new weights and the new state. SGD
+# remembers nothing and passes its state on.
 
 # %%
 def sgd(weights, gradient, state, learning_rate):
@@ -332,7 +340,9 @@ def adagrad(weights, gradient, squares, learning_rate, epsilon=1e-7):
 # $$\hat m_t=\frac{m_t}{1-\beta_1^t},\quad \hat v_t=\frac{v_t}{1-\beta_2^t},\quad w_{t+1}=w_t-\alpha\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon}$$
 #
 # Usually $\beta_1=0.9$, $\beta_2=0.999$. Both means begin at 0 and so are too small at first; the hats put that right: **bias correction** (偏差修正).
-# The article leaves it out. **AdamW** also takes $\alpha\lambda w_t$ off the weights, apart from the gradient (权重衰减).
+# The article leaves it out. **Weight decay** (权重衰减) pulls every weight a little towards 0 at each step. **AdamW** does this apart from the
+# gradient: it also subtracts $\alpha\lambda w_t$, where the number $\lambda$ says how strongly. The code below computes Adam in another form: it corrects
+# the rate in place of $m$ and $v$.
 
 # %%
 def adam(
@@ -352,7 +362,7 @@ def adamw(weights, gradient, state, learning_rate, weight_decay, **knobs):
     return adam(weights, gradient, state, learning_rate, **knobs)
 
 # %% [markdown]
-# Like Keras, our lines correct the rate instead of $m$ and $v$, as Kingma and Ba propose at the end of their section 2. It is the same but
+# Like Keras, our lines correct the rate, as Kingma and Ba propose at the end of their section 2. It is the same but
 # for $\epsilon$, which then stands beside the *uncorrected* root ("epsilon hat"); *Going further* shows where that matters.
 #
 # One function follows our rule from state to state; another lets Keras's optimizer do the same, with the same gradients.
@@ -377,8 +387,8 @@ def follow_keras(optimizer, gradient, weights, steps):
     return np.array(path)
 
 # %% [markdown]
-# One detail costs the fifth digit: Keras rounds its knobs to `float32`, where 0.999 is 0.99900001. So both sides get the
-# rounded knobs. Then each of the 200 steps agrees.
+# One detail shows in the fifth digit: Keras rounds an optimizer's settings to `float32`, where 0.999 is 0.99900001. So both sides get the
+# rounded settings. Then each of the 200 steps agrees.
 
 # %%
 with_momentum = {"learning_rate": 0.02, "momentum": 0.9}
@@ -443,7 +453,8 @@ figures.show(
 # ## A ravine (峡谷)
 #
 # Where one direction is a hundred times as steep as another (condition number 100, 条件数), the steep one limits the rate, and along
-# the flat one SGD crawls. Momentum adds up what points the same way; Adam divides each coordinate by its own slope.
+# the flat one SGD crawls. Momentum adds up what points the same way. Adam divides each coordinate by the running size of its own gradient. The ravine
+# below is the loss $(w_1^2+100\,w_2^2)/2$; its gradient is $(w_1,100\,w_2)$, and `slopes` holds the two factors.
 
 # %%
 slopes, begin = np.array([1.0, 100.0]), np.array([-10.0, 1.0])
@@ -481,7 +492,7 @@ figures.show(
 # ## The article's cross-entropy: a sum, no mean
 #
 # Without $1/n$ the gradient grows with the batch: with 256 texts the step is 256 times as large. A rate that was right for
-# the mean is far beyond $2/L$ for the sum. (It does not run off to infinity only because $p-y$ is bounded.) The same rate, the same data:
+# the mean is far beyond $2/L$ for the sum. (The weights do not explode only because each entry of $p-y$ lies between -1 and 1.) The same rate, the same data:
 
 # %%
 X, noise = random.normal(size=(256, 10)), random.gumbel(size=(256, 3))
@@ -556,13 +567,13 @@ figures.show(
 )
 
 # %% [markdown]
-# A hundred updates read 25,600 examples with all, and only 100 with one: at first the cheap way is as fast. Near the goal the noise of single
+# A hundred updates read 25,600 examples with all, and only 100 with one. At first the loss falls about as fast either way. Near the goal the noise of single
 # examples keeps it from settling.
 #
 # ## The article's Adam: no bias correction
 #
 # With a gradient that is always 1, a corrected step is the rate itself. Without the hats, $m_1=1-\beta_1=0.1$ and $\sqrt{v_1}=\sqrt{0.001}$: the first
-# step is $0.1/0.032\approx3.16$ times too large, and then?
+# step is $0.1/0.032\approx3.16$ times too large. How do the next ones go?
 
 # %%
 def adam_as_printed(
@@ -604,8 +615,8 @@ figures.show(
 #
 # ## At real work: stars as a number, or as classes?
 #
-# One to five stars can be *measured* (MSE) or *told apart* (cross-entropy). We take frozen MiniLM features, as lesson 05 will, and deal out
-# the three-star reviews, too, which lesson 01 set aside.
+# One to five stars can be *measured* (MSE) or *told apart* (cross-entropy). As features we take MiniLM's vectors without training it; lesson 05 calls
+# them frozen features. We also use the three-star reviews, which lesson 01 set aside: a fifth of them for validation, the others for training.
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
@@ -622,8 +633,10 @@ texts = [frame["text"].tolist() for frame in (train, validation)]
 features = [finetuning.mean_features(classifier, part) for part in texts]
 
 # %% [markdown]
-# **Ridge** (岭回归) is a linear model with MSE, and a penalty that it chooses on the training reviews; **logistic regression** one with cross-entropy.
-# Its five probabilities can be summed up three ways: the likeliest class, the median (中位数), the mean.
+# **Ridge** (岭回归) is a linear model with MSE and a penalty on large weights, whose strength it chooses on the training reviews. **Logistic regression**
+# is a linear model with cross-entropy. Its five probabilities can be summed up in three ways: the likeliest class, the mean, and the median (中位数), the
+# first class at which the summed probabilities reach one half. **MAE** (平均绝对误差) is the mean distance from the true number. "Hits" is the share of
+# answers that are exactly right, so an unrounded number has hardly any.
 
 # %% tags=["nbval-ignore-output"]
 from sklearn.linear_model import RidgeCV
@@ -665,17 +678,18 @@ gap = abs(mse["mean of classes"] - mse["number"])
 course.finding("the mean of the classes has the number's MSE, within 0.2", gap < 0.2)
 
 # %% [markdown]
-# MSE fears large misses: in doubt the number says "3", seldom far off, seldom right. The likeliest class hits more and misses by more. In
-# **MAE** (平均绝对误差, the mean distance) neither wins.
+# The model trained with MSE avoids large misses: in doubt it answers near 3, which is seldom far off and seldom exactly right. The likeliest class hits
+# more and misses by more. In MAE neither wins.
 #
-# Probabilities serve all three: the likeliest class for hits, the median for MAE, the mean for MSE, as good as the number that was trained
-# for it. Cross-entropy does not know that 4 is near 5; here it lost nothing by that.
+# One set of probabilities serves all three scores: take the likeliest class for hits, the median for MAE, the mean for MSE. The mean's MSE is within 0.2
+# of that of the number trained for it. Cross-entropy does not use the fact that 4 is nearer to 5 than to 1; here we saw no large loss from that.
 
 # %% [markdown]
 # ## Going further: batch size and noise
 #
-# A batch's gradient is an estimate (估计) of the gradient of all. Drawn at random with replacement, its standard deviation falls as
-# $1/\sqrt{\text{batch}}$: half the noise costs four times the work. Measured on 2,000 batches of each size:
+# A batch's gradient is an estimate (估计) of the gradient of all. If the batch is drawn at random with replacement, the estimate's standard deviation
+# falls as $1/\sqrt{\text{batch}}$: to halve the noise, take four times as many examples. The gradient has eight numbers; we add their variances and take
+# the root. Measured on 2,000 batches of each size:
 
 # %%
 X, y = least_squares(seed, n=2000)

@@ -58,7 +58,8 @@ if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
 # ## The catalogue (勘误)
 #
 # `data/errata.csv` lists every mistake that we found in the article, its prose included: what is wrong, what happens, the fix, and where
-# you can check it. `data/errata_sound.csv` lists the rest: what is right. Here is the part about the program.
+# you can check it. `data/errata_sound.csv` lists the rest: what is right. Here are the kinds of mistake in the
+# program, and the first twelve.
 
 # %%
 errata = pd.read_csv(cleaning.REVIEWS.parent / "errata.csv", index_col="number")
@@ -125,8 +126,8 @@ course.claim(
 # %% [markdown]
 # ## Data that are not a table
 #
-# The listing asks TensorFlow Datasets for a placeholder, unpacks two names from what comes back, and takes columns out of it as from a
-# table.
+# The listing gives TensorFlow Datasets a placeholder, `[data set]`, in place of a name. It unpacks two values from the result, and then takes columns
+# out of it as from a table.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 5
@@ -184,9 +185,11 @@ if course.has_tensorflow("TensorFlow Datasets"):
     )
 
 # %% [markdown]
-# ## spaCy, asked for what it has not
+# ## Calls that spaCy does not have
 #
-# The trained pipeline is a package of its own, which the article never installs. And a pipeline has no method `process`: one calls it.
+# A spaCy **pipeline** cuts a text into words and annotates them. The trained pipeline `en_core_web_sm` is a package of its own, which the article
+# never installs. And a pipeline has no method `process`: you call the pipeline itself. It can mark **stop words** (停用词), frequent words such as
+# "the", and give each word's **lemma**, its form in a dictionary.
 
 # %% tags=["raises-exception"]
 # Erratum 9
@@ -208,8 +211,10 @@ course.claim("'running' has the lemma 'run'", document[3].lemma_ == "run")
 # %% [markdown]
 # ## Hub models, old and new
 #
-# The address in the listing holds a **TF1 module**: a graph with named entrances, made for TensorFlow 1. Without a network we make a tiny one
-# ourselves, with `tf.compat.v1`, and load it.
+# A **hub model** is a trained model saved in a folder, which `hub.load` reads. The address in the listing holds a **TF1 module**: a graph with named
+# entry points, its *signatures*, made for TensorFlow 1. Without a network we make a tiny one with `tf.compat.v1`, which looks up a vector for each id.
+# A **TF2 hub model** is called like a function, and for BERT it comes as a pair. `preprocess` turns texts into three arrays: the tokens' ids
+# (`input_word_ids`), 1 for real tokens and 0 for padding (`input_mask`), and the number of the sentence (`input_type_ids`). `encoder` turns these into vectors.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("a TF1 module"):
@@ -316,7 +321,8 @@ if course.has_tensorflow("hub models"):
 # %% [markdown]
 # ## Classes and loss
 #
-# The number of classes is used and never set; and the labels are whole numbers, while the loss wants a row of zeros with a one.
+# The listing uses `num_classes` and never sets it. Its labels are whole numbers, while its loss wants, for each label, a row with a 1 for the class and
+# zeros elsewhere. The repaired loss takes whole numbers and the last layer's raw outputs, the logits (lesson 03).
 
 # %% tags=["raises-exception"]
 # Erratum 24
@@ -349,7 +355,7 @@ course.claim(
 # %% [markdown]
 # ## Inputs: texts are not ids
 #
-# The model was declared with three inputs of numbers. What it gets are strings, one a review.
+# The model was declared with three inputs of numbers. But the listing feeds it one string for each review: no tokenizer ever reads the training texts.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 30
@@ -419,7 +425,8 @@ if course.has_tensorflow("the hub model"):
 # %% [markdown]
 # ## The program, repaired
 #
-# In the article's order: data, model, training, evaluation, a new text. spaCy serves where it helps: it drops what holds no word at all.
+# In the article's order: data, model, training, evaluation, a new text. We use spaCy for one thing only: to leave
+# out texts that hold no word.
 
 # %% tags=["needs-tensorflow"]
 # 1 · Data: three splits, texts decoded, rows without a word left out.
@@ -607,8 +614,8 @@ print(f"{len(negated)} of {len(reviews['train']):,} training reviews hold a nega
 course.claim("over 95 % of these lose all of it", lost > 0.95 * len(negated))
 
 # %% [markdown]
-# What it costs a classifier was computed beforehand, with full fine-tuning (lesson 05): stop words removed, and words replaced by
-# lemmas, in training and validation alike, two seeds each.
+# What it costs a classifier was computed beforehand. Lesson 05's fine-tuning was run with three kinds of text: unchanged, without stop words, and with
+# lemmas in place of words. Training and validation texts were treated alike, with two seeds each.
 
 # %%
 # Errata 12 and 14
@@ -621,8 +628,8 @@ nothing = abs(lost["lemmas"]) < 0.03
 course.claim("lemmas change the mean by under 3 points: work for nothing", nothing)
 
 # %% [markdown]
-# **Lemmas are no stems** (词形还原, 词干提取). The comment in the listing promises stems; the code asks for lemmas; and NLTK, which has
-# stems, is installed and never used.
+# **Lemmas are not stems** (词形还原, 词干提取). A lemma is a dictionary form; a stem is what is left when rules cut off endings. The listing's comment
+# promises stems, but its code takes lemmas. NLTK, which has a stemmer, is installed and never used.
 
 # %%
 # Erratum 13
@@ -638,7 +645,8 @@ course.claim(
 
 # %% [markdown]
 # **The test that chooses.** The listing validates on the test set, and has no other split. Whoever keeps the best of several models by that score
-# reports a score that is too good. How much? We train 40 models on few labels, choose on 100 reviews of the test, and look at the others.
+# reports a score that is too good. How much? We train 40 bag-of-words models, each on 100 other training
+# reviews. `rights` holds, for each model and test review, whether the answer is right.
 
 # %%
 # Errata 17, 29 and 31
@@ -651,7 +659,8 @@ for _ in range(40):
 rights = np.array(rights)
 
 # %% [markdown]
-# Now we choose 200 times: the best on 100 random reviews of the test, measured again on those that did not choose.
+# Now we repeat the following 200 times. We draw 100 test reviews at random, choose the model with the best accuracy on them, and measure it on the
+# remaining test reviews. The gap between the two accuracies says how much too good the chosen score looks.
 
 # %%
 # Errata 17, 29 and 31
@@ -690,7 +699,8 @@ if course.has_tensorflow("tf.data"):
     course.claim("with a buffer for all rows, none has", shares[10_000] == 0)
 
 # %% [markdown]
-# **No seed.** Without one, two runs of the same program are two programs: a new head, another order, other dropout.
+# **No seed.** Without one, two runs of the same program differ: the head begins with other weights, the texts come in another order, and dropout
+# removes other numbers.
 
 # %%
 # Erratum 16

@@ -322,7 +322,7 @@ if course.has_tensorflow("the claims about it"):
     course.finding("LiteRT int8 answers one text faster than predict", faster)
 
 # %% [markdown]
-When this was written, ONNX was the fastest: it computes only as many tokens as the text has. LiteRT wants one fixed size, so every text is padded
+# When this was written, ONNX was the fastest: it computes only as many tokens as the text has. LiteRT wants one fixed size, so every text is padded
 # to 128 tokens, and it still beats `predict`. All float32 files keep the model's answers: take ONNX float32, or the SavedModel where your server runs
 # TensorFlow. Take ONNX int8 only if you accept that some answers change; the column "same answer" says how many. Take LiteRT int8
 # where the file must be small. The [benchmarks](../benchmarks/README.md) time them in interleaved rounds, beside a compiled function
