@@ -104,8 +104,15 @@ def test_show_carries_and_prints_the_alt_text(capsys, monkeypatch):
 
 
 def test_show_refuses_an_alt_text_that_says_nothing():
-    with pytest.raises(ValueError, match="what the figure shows"):
-        figures.show(FIGURES["history"](), "a figure")
+    for alt in ("a figure", "only four words here"):
+        with pytest.raises(ValueError, match="what the figure shows"):
+            figures.show(FIGURES["history"](), alt)
+
+
+def test_five_words_are_enough(monkeypatch, capsys):
+    monkeypatch.setattr("IPython.display.display", lambda image, metadata: None)
+    figures.show(FIGURES["history"](), "Two lines fall and rise.")
+    assert capsys.readouterr().out == "Figure: Two lines fall and rise.\n"
 
 
 # ---- lesson 05
