@@ -233,9 +233,7 @@ def prepare_splits(
 
 def hash_of(path: Path) -> str:
     """Hash of a file, or of all files of a folder with their names. Raises FileNotFoundError."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path} (looked for it from {Path.cwd()}).")
-    if path.is_file():
+    if tables.require(path).is_file():
         return runtime.file_hash(path)
     files = sorted(part for part in path.rglob("*") if part.is_file())
     listed = "".join(f"{file.relative_to(path)} {runtime.file_hash(file)}\n" for file in files)

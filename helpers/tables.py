@@ -42,16 +42,21 @@ class Table:
         self.problems.setdefault(problem, []).append(place)
 
 
+def require(path: Path) -> Path:
+    """The path of a file or folder that is there. Raises FileNotFoundError that says from where it was looked for."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path} (looked for it from {Path.cwd()}).")
+    return path
+
+
 def open_table(path: Path, has_header: bool = True) -> Table:
     """The table in a file or folder. Raises FileNotFoundError, or DataError for what is no table.
 
     Without a header the columns are called "1", "2" and so on. Of a folder each sub-folder is a class and each file in it
     a text; in a folder without sub-folders each .txt file is a class and each line a text.
     """
-    if path.is_dir():
+    if require(path).is_dir():
         return _open_folder(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path} (looked for it from {Path.cwd()}).")
     with say_damaged(path.name), _open_bytes(path) as file:
         head = file.read(HEAD)
     if head.startswith(b"PAR1"):

@@ -130,7 +130,7 @@ def by_onnx(tokenizer) -> Callable[[Sequence[str]], Ids]:
 
     rules, vocabulary = tokenization.rules_of(tokenizer), tokenizer.get_vocabulary()
     written = tokenization.make_reference_tokenizer(vocabulary, rules, models.MAX_LENGTH).to_str()
-    read = Tokenizer.from_str(json.dumps(json.loads(written)))
+    read = Tokenizer.from_str(written)
     return lambda texts: [encoding.ids for encoding in read.encode_batch(list(texts))]
 
 
