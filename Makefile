@@ -1,11 +1,15 @@
 # Each target calls tools/course.py, which needs nothing but Python: see the README for the same without make.
 PYTHON ?= python3
 
-.PHONY: setup run test experiments bench outputs lab lint lock doctor
+.PHONY: setup run predict test experiments bench stress outputs lab lint lock doctor
 # Your own data: make run DATA=mine.csv TEXT=review LABEL=category; the others count only beside DATA.
 OWN = --data "$(DATA)" $(if $(TEXT),--text "$(TEXT)") $(if $(LABEL),--label "$(LABEL)") $(if $(RARE),--rare "$(RARE)") \
 	$(if $(VALIDATION),--validation "$(VALIDATION)") $(if $(TEST),--test "$(TEST)")
 run:
-	@$(PYTHON) tools/course.py run $(if $(DATA),$(OWN)) $(if $(PROFILE),--profile "$(PROFILE)")
-setup test experiments bench outputs lab lint lock doctor:
+	@$(PYTHON) tools/course.py run $(if $(findstring command,$(origin DATA)),$(OWN)) $(if $(PROFILE),--profile "$(PROFILE)") \
+		$(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(MAX_LENGTH),--max-length "$(MAX_LENGTH)")
+predict:
+	@$(PYTHON) tools/course.py predict $(if $(DATA),--data "$(DATA)") $(if $(TEXT),--text "$(TEXT)") \
+		$(if $(MODEL),--model "$(MODEL)") $(if $(OUTPUT),--output "$(OUTPUT)")
+setup test experiments bench stress outputs lab lint lock doctor:
 	@$(PYTHON) tools/course.py $@

@@ -123,10 +123,10 @@ def lite(size: dict, kind: str):
 
 def onnx(size: dict, kind: str):
     """onnxruntime on a file of lesson 11."""
-    from helpers import export
+    from helpers import predicting
 
     folder = home(size) / "onnx"
-    return export.OnnxModel(folder, kind), folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
+    return predicting.OnnxModel(folder, kind), folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
 
 
 def pytorch(size: dict):

@@ -140,6 +140,10 @@ def split_own_file(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], tuple[
             raise own_file.DataError(f"Class {name!r} has no row to {missing[0]} with. Add some to that file.")
         if missing:
             raise own_file.DataError(f"The rows of class {name!r} are near-copies of each other. Add rows that differ.")
+    if splits["validation"].empty:
+        raise own_file.DataError(
+            "No row is left to choose with: the texts are near-copies of each other. Add rows that differ."
+        )
     return splits, names
 
 
@@ -329,7 +333,8 @@ def load_tfds(name: str, data_dir: Path | str | None = None) -> tuple[dict[str, 
     """
     if name not in TFDS_SOURCES:
         raise SourceError(
-            f"{name!r} is neither a file nor a data set that the course can read: {', '.join(TFDS_SOURCES)}."
+            f"{name!r} is neither a file or folder (looked for it from {Path.cwd()}) nor a data set that the course can "
+            f"read: {', '.join(TFDS_SOURCES)}."
         )
     text_key, sides = TFDS_SOURCES[name]
     tfds = _tfds()

@@ -361,7 +361,7 @@ def write_card(
     """Write README.md to an export's folder, every number of it measured, and return its text.
 
     `facts`: name -> value (data, recipe ...). `scores`: of `compare`, on the test texts; `exports`: of
-    `export.compare`; `limits`: name -> share, measured on the test texts. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
+    `export.compare`; `limits`: name -> number, measured on the test texts. The form follows Mitchell et al. (2019), "Model Cards for Model Reporting".
     """
     versions = ", ".join(f"{package} {runtime.version_of(package)}" for package in runtime.KEY_PACKAGES)
     shown = exports.round({"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}).to_string()
@@ -379,8 +379,8 @@ def write_card(
 ```
 
 ## Limits
-It learnt from these data alone: nothing is known of other texts. A text is cut at {runtime.MAX_LENGTH} tokens. On the test texts:
-{chr(10).join(f"- {name}: {100 * share:.1f} %" for name, share in limits.items())}
+It learnt from these data alone: nothing is known of other texts. On the test texts:
+{chr(10).join(f"- {value:.3g} {name}" for name, value in limits.items())}
 
 Not to be used to judge people.
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
-from helpers import data, evaluation, finetuning, models, runtime, tokenization
+from helpers import data, evaluation, finetuning, models, predicting, runtime, tokenization
 
 # What a user of the export runs: TensorFlow and tensorflow-text (it registers the tokenizer's operations).
 CONSUMER = """
@@ -49,7 +48,7 @@ def write_saved_model(classifier: models.Classifier, folder: Path, labels: Seque
     """Write `classifier` to `folder` as a SavedModel and return the folder.
 
     The model has one function, `predict` (also its serving signature): string tensor (texts,) to float32 tensor (texts,
-    classes), rows summing to 1, texts cut at MAX_LENGTH tokens as in training. `labels.json` beside it names the classes
+    classes), rows summing to 1, texts cut at the same number of tokens as in training. `labels.json` beside it names the classes
     in order. Each weight is stored once: Keras's own exports store it twice (keras-team/keras#23553). An old export is
     replaced only by a whole one. Raises RuntimeError on another backend than TensorFlow, ValueError when the labels do
     not fit.
@@ -66,16 +65,17 @@ def write_saved_model(classifier: models.Classifier, folder: Path, labels: Seque
     return folder
 
 
-def _inputs_in_graph(tokenizer):
-    """A function from strings (texts,) to what the model takes, int32 (texts, MAX_LENGTH) each."""
+def _inputs_in_graph(classifier: models.Classifier, windows: int = 1):
+    """A function from strings (texts,) to what the model takes, int32 (windows, window) each, and the text of each."""
     import tensorflow as tf
 
-    token_ids = tokenization.token_ids_in_graph(tokenizer)
+    tokenizer = classifier.tokenizer
+    token_ids = tokenization.token_windows_in_graph(tokenizer, classifier.window, windows)
 
     def inputs(texts):
         """Strings to ids and masks."""
-        ids = token_ids(texts)
-        return models.inputs_of(ids, tf.cast(ids != tokenizer.pad_token_id, tf.int32))
+        ids, owners = token_ids(texts)
+        return models.inputs_of(ids, tf.cast(ids != tokenizer.pad_token_id, tf.int32)), owners
 
     return inputs
 
@@ -84,13 +84,14 @@ def _predict_function(classifier: models.Classifier):
     """A TensorFlow function from strings (texts,) to probabilities, float32 (texts, classes)."""
     import tensorflow as tf
 
-    inputs, model = _inputs_in_graph(classifier.tokenizer), classifier.model
+    inputs, model = _inputs_in_graph(classifier, classifier.num_windows), classifier.model
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def predict(texts):
         """Strings to probabilities."""
-        logits = model(inputs(texts), training=False)
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
+        arrays, owners = inputs(texts)
+        logits = tf.cast(model(arrays, training=False), tf.float32)
+        return tf.nn.softmax(tf.math.segment_mean(logits, owners))
 
     return predict
 
@@ -135,7 +136,7 @@ HUB_NAMES = {"token_ids": "input_word_ids", "segment_ids": "input_type_ids", "pa
 def write_hub_pair(classifier: models.Classifier, folder: Path) -> Path:
     """Write `folder`/preprocess and `folder`/encoder, SavedModels as TF-Hub's BERTs are, and return the folder.
 
-    preprocess: string tensor (texts,) to a dict of int32 (texts, MAX_LENGTH): `input_word_ids`, `input_mask`,
+    preprocess: string tensor (texts,) to a dict of int32 (texts, window): `input_word_ids`, `input_mask`,
     `input_type_ids`. encoder: that dict to float32 `sequence_output` (texts, length, width) and `pooled_output`
     (texts, width), here the mean over the real tokens. The loaded encoder has `trainable_variables`, so it can be
     fine-tuned again (without dropout). Raises RuntimeError on another backend than TensorFlow.
@@ -155,12 +156,12 @@ def _hub_preprocess(classifier: models.Classifier):
     """A TensorFlow function from strings to the encoder's inputs."""
     import tensorflow as tf
 
-    inputs = _inputs_in_graph(classifier.tokenizer)
+    inputs = _inputs_in_graph(classifier)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def preprocess(texts):
         """Strings to ids and masks under TF-Hub's names."""
-        return {HUB_NAMES[name]: value for name, value in inputs(texts).items()}
+        return {HUB_NAMES[name]: value for name, value in inputs(texts)[0].items()}
 
     return preprocess
 
@@ -200,7 +201,7 @@ def write_lite(
     "float32", "float16" and "int8" hold WordPiece. They take one string, the words of `tokenization.divide_words` with
     spaces between, and give `probabilities` and `token_ids`; the table for that is beside them, in CHARACTERS. In "int8" the weights are int8; the numbers
     that meet them are rounded to int8 on the way, and between the layers there are floats. "full int8" computes in whole
-    numbers only, calibrated on `samples`; it takes what `_row` makes. Texts are cut at MAX_LENGTH. Raises RuntimeError on
+    numbers only, calibrated on `samples`; it takes what `_row` makes. Texts are cut at the classifier's `max_length`. Raises RuntimeError on
     another backend than TensorFlow, ValueError for an unknown kind.
     """
     check_backend()
@@ -232,18 +233,19 @@ def _converter(classifier: models.Classifier, kind: str, samples: Sequence[str])
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if kind == "full int8":
-        inputs = [_row(tokens) for tokens in models.token_ids(classifier.tokenizer, list(samples))]
+        windows, _ = models.token_windows(classifier, list(samples))
+        inputs = [_row(tokens, classifier.window) for tokens in windows]
         converter.representative_dataset = lambda: ([row["token_ids"], row["shares"]] for row in inputs)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return converter
 
 
-def _row(token_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """What "full int8" takes for a text: `token_ids`, int32, and `shares`, float32, both (1, MAX_LENGTH).
+def _row(token_ids: np.ndarray, length: int) -> dict[str, np.ndarray]:
+    """What "full int8" takes for a text: `token_ids`, int32, and `shares`, float32, both (1, length).
 
     A real token's share in the mean is 1 / tokens, a filling's 0: in whole numbers the division would fail.
     """
-    shape = (1, models.MAX_LENGTH)
+    shape = (1, length)
     row = {"token_ids": np.zeros(shape, "int32"), "shares": np.zeros(shape, "float32")}
     row["token_ids"][0, : len(token_ids)] = token_ids
     row["shares"][0, : len(token_ids)] = 1 / len(token_ids)
@@ -256,7 +258,7 @@ def _from_row(classifier: models.Classifier):
 
     kinds = {"token_ids": tf.int32, "shares": tf.float32}
 
-    @tf.function(input_signature=[tf.TensorSpec([1, models.MAX_LENGTH], kind, name) for name, kind in kinds.items()])
+    @tf.function(input_signature=[tf.TensorSpec([1, classifier.window], kind, name) for name, kind in kinds.items()])
     def from_row(token_ids, shares):
         """Ids to probabilities."""
         mask = tf.cast(token_ids != classifier.tokenizer.pad_token_id, tf.int32)
@@ -271,14 +273,15 @@ def _from_text(classifier: models.Classifier):
     """A TensorFlow function from one string to `probabilities` and `token_ids`."""
     import tensorflow as tf
 
-    token_ids, padding = tokenization.token_ids_in_lite(classifier.tokenizer), classifier.tokenizer.pad_token_id
+    token_ids = tokenization.token_windows_in_lite(classifier.tokenizer, classifier.window, classifier.num_windows)
+    padding = classifier.tokenizer.pad_token_id
 
     @tf.function(input_signature=[tf.TensorSpec([1], tf.string, name="texts")])
     def from_text(texts):
         """A string to probabilities."""
-        ids = token_ids(texts)
-        inputs = models.inputs_of(ids, tf.cast(ids != padding, tf.int32))
-        return {"probabilities": tf.nn.softmax(classifier.model(inputs, training=False)), "token_ids": ids}
+        ids, shares = token_ids(texts)
+        logits = classifier.model(models.inputs_of(ids, tf.cast(ids != padding, tf.int32)), training=False)
+        return {"probabilities": tf.nn.softmax(tf.reduce_sum(logits * shares, axis=0, keepdims=True)), "token_ids": ids}
 
     return from_text
 
@@ -305,6 +308,7 @@ class LiteModel:
                 self.run = self.interpreter.get_signature_runner()
             else:  # quantised as a whole, a file loses its signature
                 self.interpreter.allocate_tensors()
+                self.length = int(self.interpreter.get_input_details()[0]["shape"][1])
                 self.run = self._run_by_tensors
 
     def _run_by_tensors(self, **row: np.ndarray) -> dict[str, np.ndarray]:
@@ -319,7 +323,7 @@ class LiteModel:
         """What the file says of one text: `probabilities` (1, classes), and `token_ids` if the tokenizer is inside."""
         if self.tokenizer is None:
             return self.run(texts=np.array([" ".join(tokenization.divide_words(text, self.table))]))
-        return self.run(**_row(models.token_ids(self.tokenizer, [text])[0]))
+        return self.run(**_row(models.token_ids(self.tokenizer, [text], self.length)[0], self.length))
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         return np.concatenate([self.outputs(text)["probabilities"] for text in texts])
@@ -332,7 +336,7 @@ def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
     """Write model.onnx, model-int8.onnx and tokenizer.json to `folder`, and return the folder.
 
     The models take what `models.inputs_of` makes and give logits. In model-int8.onnx the matrices are int8, the vocabulary's
-    vectors float32. tokenizer.json is for the `tokenizers` package, so that a consumer needs no Keras: see `OnnxModel`.
+    vectors float32. Where long texts are read in windows, windows.json says how many at most. tokenizer.json is for the `tokenizers` package, so that a consumer needs no Keras: see `predicting.OnnxModel`.
     Raises RuntimeError on another backend than TensorFlow.
     """
     check_backend()
@@ -345,39 +349,12 @@ def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
         gc.collect()  # its leavings are many times as large as the model
         quantize_dynamic(str(path), str(unfinished / "model-int8.onnx"), weight_type=QuantType.QInt8)
         tokenizer = tokenization.make_reference_tokenizer(
-            classifier.tokenizer.get_vocabulary(), tokenization.rules_of(classifier.tokenizer), models.MAX_LENGTH
+            classifier.tokenizer.get_vocabulary(), tokenization.rules_of(classifier.tokenizer), classifier.window
         )
         tokenizer.save(str(unfinished / "tokenizer.json"))
+        if classifier.num_windows > 1:
+            (unfinished / predicting.WINDOWS).write_text(json.dumps(classifier.num_windows), encoding="utf-8")
     return folder
-
-
-class OnnxModel:
-    """An ONNX export that answers, with onnxruntime and `tokenizers` alone: `model(texts)` gives probabilities."""
-
-    def __init__(self, folder: Path, kind: str = "float32", threads: int = 2):
-        """Raises FileNotFoundError when the folder lacks a file."""
-        import onnxruntime
-        from tokenizers import Tokenizer
-
-        path = folder / ("model.onnx" if kind == "float32" else f"model-{kind}.onnx")
-        for needed in (path, folder / "tokenizer.json"):
-            if not needed.is_file():
-                raise FileNotFoundError(f"There is no {needed.name} in {folder}. `export.write_onnx` makes it.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.enable_padding()
-
-    def feed(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """The model's inputs, int32 (texts, longest)."""
-        encodings = self.tokenizer.encode_batch(list(texts))
-        ids = np.array([encoding.ids for encoding in encodings], dtype="int32")
-        mask = np.array([encoding.attention_mask for encoding in encodings], dtype="int32")
-        return models.inputs_of(ids, mask)
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        return softmax(self.session.run(None, self.feed(texts))[0], axis=1)
 
 
 @contextlib.contextmanager

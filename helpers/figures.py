@@ -1,5 +1,7 @@
 """Figures of all lessons in one style: titles, labelled axes, colours that colour-blind readers can tell apart."""
 
+import contextlib
+import functools
 import io
 import itertools
 import textwrap
@@ -50,6 +52,58 @@ def show(figure, alt: str) -> None:
     print(textwrap.fill(f"Figure: {alt}", 100))
 
 
+# ---- names of any script, and of many classes
+
+LONGEST_NAME = 22  # characters of a name beside an axis
+MOST_CLASSES = 12  # a confusion matrix of more cannot be read
+
+
+@functools.cache
+def _characters_in(path: str) -> frozenset[int]:
+    """Codes of the characters that a font's file can draw."""
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(path).get_charmap())
+
+
+@functools.cache
+def find_font(missing: frozenset[int]) -> str | None:
+    """Name of an installed font that can draw all these characters (codes), or None."""
+    from matplotlib import font_manager
+
+    fonts = [font for font in font_manager.fontManager.ttflist if not font.name.startswith("Last Resort")]  # boxes
+    for font in sorted(fonts, key=lambda font: font.name):
+        with contextlib.suppress(OSError, RuntimeError):  # a font whose file is gone or damaged
+            if missing <= _characters_in(font.fname):
+                return font.name
+    return None
+
+
+@functools.cache
+def prepare_names(names: tuple[str, ...]) -> list[str]:
+    """Names as figures can show them: long ones less their middle, in a font that has their characters.
+
+    Where no installed font has them, boxes would be drawn: then a word says how to install one, and the names are numbers.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    usual = _characters_in(font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans")))
+    missing = frozenset(ord(letter) for name in names for letter in name if not letter.isspace()) - usual
+    if missing:
+        found = find_font(missing)
+        if found is None:
+            print(
+                f"No installed font has {chr(min(missing))!r} and other characters of these names, so figures number them: "
+                + ", ".join(f"{number} = {name}" for number, name in enumerate(names, 1))
+                + ". For Chinese, Japanese and Korean install Noto Sans CJK (Debian, Ubuntu, Colab: `apt install fonts-noto-cjk`), "
+                "else a Noto font of your script. Then run this again in a fresh kernel."
+            )
+            return [str(number) for number, _ in enumerate(names, 1)]
+        matplotlib.rcParams["font.family"] = ["DejaVu Sans", found]  # the second for what the first lacks
+    return [name if len(name) <= LONGEST_NAME else f"{name[:12]}…{name[-9:]}" for name in names]
+
+
 def lengths(token_counts: np.ndarray, limit: int):
     """Histogram of tokens a text, with the limit where texts are cut."""
     figure, axes = new("How long are the reviews?", "tokens a review", "number of reviews")
@@ -89,21 +143,40 @@ def accuracies(table: pd.DataFrame, title: str):
     axes.errorbar(
         values["accuracy"], range(len(table)), xerr=sides, fmt="o", color="black", ecolor=ORANGE, elinewidth=3
     )
-    axes.set_yticks(range(len(table)), table.index.astype(str))
+    axes.set_yticks(range(len(table)), prepare_names(tuple(table.index.astype(str))))
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(min(50, values["low"].min() - 2), 101)
     return figure
 
 
 def confusion(counts: np.ndarray, labels):
-    """Confusion matrix with its counts; rows are the true classes."""
-    figure, axes = new("Confusion matrix", "predicted class", "true class", width=4.2, height=3.4)
-    axes.imshow(counts, cmap="Blues", vmin=0, vmax=counts.max() * 1.5)  # light enough for black numbers
+    """Confusion matrix with its counts; rows are the true classes. Of many classes those with the most errors."""
+    title, shown, darkest, nothing = "Confusion matrix", len(labels), counts.max(), "0"
+    if shown > MOST_CLASSES:
+        title = f"Confusion: the {MOST_CLASSES} of {shown} classes with most errors"
+        counts, labels = keep_most_confused(counts, labels)
+        shown, darkest, nothing = len(labels), counts[:-1, :-1].max(), ""
+    size = max(0, shown - 4)
+    figure, axes = new(title, "predicted class", "true class", width=4.2 + 0.4 * size, height=3.4 + 0.35 * size)
+    axes.imshow(np.minimum(counts, darkest), cmap="Blues", vmin=0, vmax=darkest * 1.5)  # light enough for black numbers
     for (row, column), count in np.ndenumerate(counts):
-        axes.text(column, row, str(count), ha="center", va="center")
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set_yticks(range(len(labels)), labels)
+        axes.text(column, row, str(count) if count else nothing, ha="center", va="center")
+    names = prepare_names(tuple(labels))
+    upright = len("".join(names)) < 30  # else they would run into each other
+    axes.set_xticks(range(shown), names, rotation=0 if upright else 60, ha="center" if upright else "right")
+    axes.set_yticks(range(shown), names)
     return figure
+
+
+def keep_most_confused(counts: np.ndarray, labels) -> tuple[np.ndarray, list[str]]:
+    """Counts and names of the MOST_CLASSES classes with most errors, given or received; all others added up as the last."""
+    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    kept = np.sort(np.argsort(-errors, kind="stable")[:MOST_CLASSES])
+    group = np.full(len(labels), len(kept))
+    group[kept] = np.arange(len(kept))
+    summed = np.zeros((len(kept) + 1, len(kept) + 1), counts.dtype)
+    np.add.at(summed, (group[:, None], group[None, :]), counts)
+    return summed, [*(labels[number] for number in kept), f"{len(labels) - len(kept)} others"]
 
 
 # ---- lesson 01, cleaning

@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 from tqdm import tqdm
 
-from helpers import data, devices, models, optimizers, runtime
+from helpers import data, devices, evaluation, models, optimizers, runtime
 
 # Batches are padded to one of these lengths. Where XLA compiles the model anew for each, they are few.
 BUCKET_LENGTHS = (8, 16, 24, 32, 40, 48, 56, 64, 96, 128)
@@ -45,6 +45,9 @@ class Recipe:
     # Half of MiniLM's weights. Over five seeds it cost no accuracy that shows (data/results/fine_tuning_frozen_embeddings.json),
     # and took 7 % off a step: too little to keep the model from learning a reader's words.
     freeze_embeddings: bool = False
+    # Where classes are of very unlike size: a text counts the more, the rarer its class; macro F1 chooses the epoch.
+    class_weights: bool = False
+    by_macro_f1: bool = False
 
     def facts(self) -> dict:
         """The knobs as JSON holds them. An option that is off is left out: results from before it was there stand."""
@@ -146,39 +149,42 @@ def predict_logits(model: keras.Model, batches: LengthGroupedBatches) -> np.ndar
     return logits
 
 
-def predict_outputs(model: keras.Model, tokenizer, texts: Sequence[str]) -> np.ndarray:
-    """What the model says to each text, in batches that suit the device, float32 (texts, outputs).
+def predict_outputs(model: keras.Model, classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
+    """What a model says to each text, in batches that suit the device, float32 (texts, outputs).
 
-    Texts beyond MAX_LENGTH tokens are cut there, as in training. Raises TypeError for what is not a string.
+    `model` takes what the classifier's own model takes. Texts beyond the classifier's `max_length` are cut there, as in
+    training; of a text in several windows it is the mean. Raises TypeError for what is not a string.
     """
-    ids = models.token_ids(tokenizer, list(texts))
-    batches = LengthGroupedBatches(ids, batch_size=this_device().batch_size, pad_id=tokenizer.pad_token_id)
-    return predict_logits(model, batches)
+    ids, owners = models.token_windows(classifier, list(texts))
+    batches = LengthGroupedBatches(ids, batch_size=this_device().batch_size, pad_id=classifier.tokenizer.pad_token_id)
+    return models.mean_by_text(predict_logits(model, batches), owners)
 
 
 def predict_proba(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
     """Probability of each class, float64 (texts, classes); rows sum to 1. Long texts and errors as in `predict_outputs`."""
     if not len(texts):
         return np.empty((0, classifier.num_classes))
-    return softmax(predict_outputs(classifier.model, classifier.tokenizer, texts).astype("float64"), axis=1)
+    return softmax(predict_outputs(classifier.model, classifier, texts).astype("float64"), axis=1)
 
 
 def mean_features(classifier: models.Classifier, texts: Sequence[str]) -> np.ndarray:
     """What the head sees: the mean over each text's token vectors, float32 (texts, width)."""
     pooled = keras.Model(classifier.model.input, classifier.model.get_layer("mean_of_tokens").output)
-    return predict_outputs(pooled, classifier.tokenizer, texts)
+    return predict_outputs(pooled, classifier, texts)
 
 
-def fit_frozen_head(features: np.ndarray, labels: Sequence[int]):
+def fit_frozen_head(features: np.ndarray, labels: Sequence[int], class_weights: bool = False):
     """Logistic regression on frozen features, float (texts, width): a scikit-learn model with `predict_proba`.
 
-    The features are scaled to mean 0 and deviation 1 first, or else it would hardly converge.
+    The features are scaled to mean 0 and deviation 1 first, or else it would hardly converge. `class_weights`: as in `Recipe`.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(features, labels)
+    weights = "balanced" if class_weights else None
+    regression = LogisticRegression(C=0.01, max_iter=2000, class_weight=weights)
+    return make_pipeline(StandardScaler(), regression).fit(features, labels)
 
 
 def add_lora(classifier: models.Classifier, rank: int = 4) -> models.Classifier:
@@ -303,12 +309,13 @@ def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def judge_epoch(row: dict) -> tuple[float, float]:
-    """What makes one epoch better than another: validation accuracy; where that is equal, the lower loss.
+    """What makes one epoch better than another: validation accuracy, or macro F1 where the history has it; where that is
+    equal, the lower loss.
 
     Not the loss alone: while fine-tuning it often rises again, from over-confidence in few errors,
     when more and more answers are right.
     """
-    return row["validation_accuracy"], -row["validation_loss"]
+    return row.get("validation_macro_f1", row["validation_accuracy"]), -row["validation_loss"]
 
 
 def has_stopped_improving(history: list[dict], patience: int) -> bool:
@@ -320,14 +327,18 @@ def has_stopped_improving(history: list[dict], patience: int) -> bool:
 def encode_examples(
     classifier: models.Classifier, texts, labels, max_length: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Token ids and int32 labels, checked: raises ValueError for none, another number, or a wrong label."""
+    """Token ids and int32 labels of each window, checked: raises ValueError for none, another number, or a wrong label.
+
+    A text that the backbone takes at once is one window. Each window of a longer one has the text's label.
+    """
     labels = np.asarray(labels)
     if len(texts) == 0 or len(texts) != len(labels):
         raise ValueError(f"There are {len(texts)} texts and {len(labels)} labels; it takes as many, and at least one.")
     wrong = [label for label in np.unique(labels) if label not in range(classifier.num_classes)]
     if wrong:
         raise ValueError(f"Labels must be 0 to {classifier.num_classes - 1}; found {wrong}. See data.label.")
-    return models.token_ids(classifier.tokenizer, list(texts), max_length), labels.astype("int32")
+    ids, owners = models.token_windows(replace(classifier, max_length=max_length), list(texts))
+    return ids, labels[owners].astype("int32")
 
 
 class Progress(keras.callbacks.Callback):
@@ -352,20 +363,41 @@ def steps_at_once(steps: int) -> int:
     return max(1, min(this_device().steps_per_execution, steps // 16))
 
 
-def train_epoch(model: keras.Model, batches: LengthGroupedBatches, callbacks: Sequence) -> float:
-    """Train in place, each batch once; return the mean loss in nats. Raises FloatingPointError if it is not finite."""
+def weigh_classes(labels: np.ndarray, num_classes: int) -> dict[int, float]:
+    """Class -> what one of its texts counts, so that all classes count alike and a text on average 1 (King and Zeng, 2001).
+
+    `labels`: int (texts,). A class without texts counts 0.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    shared = len(labels) / (counts > 0).sum()
+    return {number: float(shared / count) if count else 0.0 for number, count in enumerate(counts)}
+
+
+def train_epoch(
+    model: keras.Model,
+    batches: LengthGroupedBatches,
+    callbacks: Sequence,
+    class_weights: dict[int, float] | None = None,
+) -> float:
+    """Train in place, each batch once; return the mean loss in nats. Raises FloatingPointError if it is not finite.
+
+    `class_weights`: what `weigh_classes` gives, or None.
+    """
     # shuffle=False: Keras would shuffle the batches once more, from a state that no checkpoint holds.
-    loss = model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks).history["loss"][0]
+    fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=callbacks, class_weight=class_weights)
+    loss = fitted.history["loss"][0]
     if not math.isfinite(loss):
         raise FloatingPointError(f"The loss is {loss}: lower the recipe's learning rate.")
     return loss
 
 
-def validate(model: keras.Model, ids: Sequence[np.ndarray], labels: np.ndarray, batch_size: int) -> dict[str, float]:
-    """What the history keeps of an epoch: `validation_loss` (nats) and `validation_accuracy` (a share)."""
-    logits = predict_logits(model, LengthGroupedBatches(ids, batch_size=batch_size))
+def validate(model: keras.Model, ids: Sequence[np.ndarray], labels: np.ndarray, recipe: Recipe) -> dict[str, float]:
+    """What the history keeps of an epoch: `validation_loss` (nats) and `validation_accuracy` (a share), and
+    `validation_macro_f1` where the recipe chooses by that."""
+    logits = predict_logits(model, LengthGroupedBatches(ids, batch_size=recipe.batch_size))
     accuracy = float((logits.argmax(axis=1) == labels).mean())
-    return {"validation_loss": cross_entropy(labels, logits), "validation_accuracy": accuracy}
+    found = {"validation_loss": cross_entropy(labels, logits), "validation_accuracy": accuracy}
+    return found | ({"validation_macro_f1": evaluation.macro_f1(labels, logits)} if recipe.by_macro_f1 else {})
 
 
 def compile_for(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -387,7 +419,7 @@ def fine_tune(
 
     `train` and `validation` are (texts, labels). With a `checkpoint_folder` a stopped training
     goes on after its last whole epoch and ends with the same weights. Returns the history, a row
-    an epoch: epoch, train_loss, validation_loss (nats), validation_accuracy. Raises ValueError for wrong labels and for
+    an epoch: epoch, train_loss and what `validate` gives (each window of a long text counts for itself there). Raises ValueError for wrong labels and for
     the checkpoint of another training, FloatingPointError for a loss that is not finite.
     """
     model = classifier.model
@@ -402,10 +434,11 @@ def fine_tune(
     checkpoints = Checkpoints(checkpoint_folder, model, model.optimizer, identity)
     history = checkpoints.restore()
     progress = Progress(recipe.epochs * steps, done=len(history) * steps)
+    weights = weigh_classes(labels, classifier.num_classes) if recipe.class_weights else None
     while len(history) < recipe.epochs and not has_stopped_improving(history, recipe.patience):
         batches = LengthGroupedBatches(ids, labels, recipe.batch_size, recipe.seed, epoch=len(history))
-        row = {"epoch": len(history) + 1, "train_loss": train_epoch(model, batches, [progress, *callbacks])}
-        history.append(row | validate(model, *held_out, recipe.batch_size))
+        row = {"epoch": len(history) + 1, "train_loss": train_epoch(model, batches, [progress, *callbacks], weights)}
+        history.append(row | validate(model, *held_out, recipe))
         checkpoints.save(history)
     progress.bar.close()
     assign(checkpoints.weights, checkpoints.best)
@@ -426,7 +459,7 @@ def load_or_fine_tune(
     that was stopped goes on from its checkpoint.
     """
     num_classes = num_classes or int(train["label"].max()) + 1
-    classifier = models.make_classifier(source, num_classes, seed=recipe.seed)
+    classifier = models.make_classifier(source, num_classes, recipe.seed, recipe.max_length)
     inputs = {"recipe": recipe.facts(), "source": str(source), "num_classes": num_classes}
     inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
     sources = [Path(module.__file__) for module in (models, optimizers, sys.modules[__name__])]

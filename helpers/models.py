@@ -21,7 +21,7 @@ import keras_hub
 import numpy as np
 from tqdm import tqdm
 
-from helpers import runtime, tokenization
+from helpers import own_file, runtime, tokenization
 
 MINILM, MAX_LENGTH = runtime.MINILM, runtime.MAX_LENGTH
 WEIGHTS_LOCK = runtime.COURSE / "requirements-weights.lock"
@@ -166,7 +166,7 @@ def _load(loader: Callable, source: str | Path, **options):
             hint = "Is it a BERT in Hugging Face format (config.json, model.safetensors, vocab.txt) or KerasHub's?"
         else:
             hint = f"It needs a network, and its name must be right. Without a network, use {MINILM!r} or a folder."
-        raise WeightsError(f"Could not load {str(source)!r}. {hint} ({type(error).__name__}: {error})") from error
+        raise WeightsError(f"Could not load {str(source)!r} ({type(error).__name__}: {error}). {hint}") from error
 
 
 def load_tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
@@ -194,6 +194,9 @@ def read_settings(folder: Path) -> dict:
 class Classifier:
     """A text classifier: `model` is `backbone` with a head on top; both share their weights.
 
+    Texts are cut at `max_length` tokens, by every export too. Where that is more than the backbone takes at once, a text is
+    read in windows, and their logits are averaged.
+
     `model` is a plain Keras model from int32 `token_ids`, `segment_ids`, `padding_mask`, each
     (texts, length), to logits, float32 (texts, classes). It trains alike on every backend and never
     tokenises by itself: that is `token_ids`'s part, with `tokenizer`.
@@ -202,21 +205,39 @@ class Classifier:
     backbone: keras_hub.models.BertBackbone
     model: keras.Model
     tokenizer: keras_hub.models.BertTokenizer
+    max_length: int = MAX_LENGTH
 
     @property
     def num_classes(self) -> int:
         """Number of logits."""
         return self.model.output_shape[-1]
 
+    @property
+    def window(self) -> int:
+        """Tokens that are read at once, [CLS] and [SEP] included."""
+        return min(self.max_length, self.backbone.max_sequence_length)
 
-def make_classifier(source: str | Path = MINILM, num_classes: int = 2, seed: int = 42) -> Classifier:
-    """Pre-trained backbone and a new head of `num_classes` logits; the same seed gives the same head and dropout."""
+    @property
+    def num_windows(self) -> int:
+        """The most windows that are read of a text; `max_length` is rounded up to whole ones."""
+        return -(-self.max_length // self.window)
+
+
+def make_classifier(
+    source: str | Path = MINILM, num_classes: int = 2, seed: int = 42, max_length: int = MAX_LENGTH
+) -> Classifier:
+    """Pre-trained backbone and a new head of `num_classes` logits; the same seed gives the same head and dropout.
+
+    Raises ValueError for a `max_length` that leaves no room between [CLS] and [SEP].
+    """
+    if max_length < 3:
+        raise ValueError(f"MAX_LENGTH is {max_length}; it takes at least 3 tokens: [CLS], one of the text, [SEP].")
     keras.utils.set_random_seed(seed)
     backbone = _load(keras_hub.models.BertBackbone.from_preset, source)
-    return add_head(backbone, load_tokenizer(source), num_classes)
+    return add_head(backbone, load_tokenizer(source), num_classes, max_length=max_length)
 
 
-def add_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Classifier:
+def add_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1, max_length: int = MAX_LENGTH) -> Classifier:
     """A classifier on a backbone: the mean over the real tokens' vectors, dropout, one dense layer.
 
     The mean, and not the vector of [CLS], since the default backbone was trained for it
@@ -228,7 +249,7 @@ def add_head(backbone, tokenizer, num_classes: int, dropout: float = 0.1) -> Cla
     pooled = keras.layers.Dropout(dropout, name="head_dropout")(pooled)
     initializer = keras.initializers.TruncatedNormal(stddev=0.02)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="logits")(pooled)
-    return Classifier(backbone, keras.Model(backbone.input, logits), tokenizer)
+    return Classifier(backbone, keras.Model(backbone.input, logits), tokenizer, max_length)
 
 
 def inputs_of(token_ids, padding_mask=None) -> dict:
@@ -258,6 +279,34 @@ def token_ids(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> 
     pieces = word_ids(tokenizer, {word for text in texts for word in text.split(" ")})
     rows = (chain.from_iterable(pieces[word] for word in text.split(" ")) for text in texts)
     return [np.array([start, *islice(row, max_length - 2), end], dtype="int32") for row in rows]
+
+
+def token_windows(classifier: Classifier, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Token ids of each text's windows, in order, and for each window the number of its text, int array (windows,).
+
+    Each window is framed by [CLS] and [SEP]. A text has at least one, and most have one only. Errors as in `token_ids`.
+    """
+    inner = classifier.window - 2
+    rows = token_ids(classifier.tokenizer, texts, classifier.num_windows * inner + 2)
+    starts = [range(1, max(len(row) - 1, 2), inner) for row in rows]
+    owners = np.repeat(np.arange(len(rows)), [len(places) for places in starts])
+    if len(owners) == len(rows):
+        return rows, owners
+    windows = [
+        np.concatenate([row[:1], row[start : min(start + inner, len(row) - 1)], row[-1:]])
+        for row, places in zip(rows, starts, strict=True)
+        for start in places
+    ]
+    return windows, owners
+
+
+def mean_by_text(outputs: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The mean of each text's windows, (texts, outputs), of `outputs` (windows, outputs); `owners` as in `token_windows`."""
+    if len(owners) == 0 or owners[-1] + 1 == len(owners):  # one window each
+        return outputs
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    sums = np.add.reduceat(outputs, starts, axis=0)
+    return sums / np.bincount(owners)[:, None].astype(outputs.dtype)
 
 
 def word_ids(tokenizer, words: Iterable[str]) -> dict[str, list[int]]:
@@ -296,6 +345,22 @@ def unknown_share(tokenizer, texts: Sequence[str]) -> float:
     return float(np.mean(tokens == unknown)) if len(tokens) else 0.0
 
 
+def describe_tokens(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGTH) -> dict[str, float]:
+    """What a vocabulary makes of some texts: tokens a word, % of tokens unknown, % of tokens and of texts cut at `max_length`.
+
+    Words as `own_file.divide` finds them, [CLS] and [SEP] not counted. Many pieces a word mean a vocabulary made for
+    other texts, even where hardly anything is unknown.
+    """
+    lengths = np.array([len(row) for row in token_ids(tokenizer, texts, max_length=sys.maxsize)])
+    number = sum(len(own_file.divide(text)) for text in texts)
+    return {
+        "tokens a word": float((lengths - 2).sum() / max(number, 1)),
+        "% of tokens unknown": 100 * unknown_share(tokenizer, texts),
+        "% of tokens cut": 100 * float((lengths - np.minimum(lengths, max_length)).sum() / max(lengths.sum(), 1)),
+        "% of texts cut": 100 * float((lengths > max_length).mean()) if len(lengths) else 0.0,
+    }
+
+
 def warn_if_unknown(tokenizer, texts: Sequence[str], threshold: float = 0.05) -> str:
     """Print and return a warning when the share of [UNK] in the texts is above `threshold`; else return "".
 
@@ -305,8 +370,8 @@ def warn_if_unknown(tokenizer, texts: Sequence[str], threshold: float = 0.05) ->
     if share <= threshold:
         return ""
     warning = (
-        f"Careful: {share:.0%} of the tokens are [UNK]. This vocabulary does not know these texts. For Chinese take a "
-        "backbone with the preset 'bert_base_zh', for other languages or several 'bert_base_multi' (both need a network)."
+        f"Careful: {share:.0%} of the tokens are [UNK]. This vocabulary does not know these texts. For Chinese take "
+        "BACKBONE=bert_base_zh, for other languages or several BACKBONE=bert_base_multi (both need a network)."
     )
     print(warning)
     return warning

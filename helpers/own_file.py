@@ -119,11 +119,33 @@ def load(source: "str | Path | dict | Source", side: str = "train") -> pd.DataFr
     wanted = [part.strip() for part in (source.text or "").split(",")]
     numbered = all(part.isdecimal() for part in (*wanted, source.label or ""))
     table = tables.open_table(Path(source.files()[side]), has_header=not numbered)
-    wanted = [source.text] if source.text in table.columns else wanted  # a name may hold a comma
-    texts = [find_column(table, name, TEXT_NAMES, "text") for name in wanted]
+    texts = _text_columns(table, source.text)
     label = find_column(table, source.label, LABEL_NAMES, "label")
     chosen = {"text": texts, "label": [label]}
     chosen |= {name: [name] for name in SLICES if name in table.columns and name not in (*texts, label)}
+    return _read_columns(table, chosen)
+
+
+def load_texts(source: "str | Path | dict | Source") -> pd.DataFrame:
+    """The texts of a source's file, for a model that is to label them: columns `line` and `text`, errors as in `load`.
+
+    Its `text` may be a column's number; then the file has no header.
+    """
+    source = as_source(source)
+    numbered = bool(source.text) and all(part.strip().isdecimal() for part in source.text.split(","))
+    table = tables.open_table(Path(source.file), has_header=not numbered)
+    return _read_columns(table, {"text": _text_columns(table, source.text)})
+
+
+def _text_columns(table: Table, wanted: str | None) -> list[str]:
+    """Names of the columns with texts; `wanted` may name several with commas between."""
+    names = [part.strip() for part in (wanted or "").split(",")]
+    names = [wanted] if wanted in table.columns else names  # a name may hold a comma
+    return [find_column(table, name, TEXT_NAMES, "text") for name in names]
+
+
+def _read_columns(table: Table, chosen: dict[str, list[str]]) -> pd.DataFrame:
+    """The rows of a table: `line`, and for each name in `chosen` its columns, joined by spaces. Says what was read."""
     places = {name: [table.columns.index(column) for column in columns] for name, columns in chosen.items()}
     columns = {name: [] for name in ("line", *places)}
     for line, fields in table.rows:

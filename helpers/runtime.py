@@ -74,14 +74,15 @@ def version_of(package: str) -> str | None:
 
 
 MINILM = "all-MiniLM-L6-v2"  # BERT's architecture and vocabulary, 6 layers, 384 wide, 22.7 M parameters
-MAX_LENGTH = 128  # tokens a text, [CLS] and [SEP] included: the same in training and in every export
+MAX_LENGTH = 128  # tokens a text, [CLS] and [SEP] included, unless a lesson says otherwise
 
 
 @dataclass(frozen=True)
 class Profile:
     """What a lesson runs with, unless its parameters cell says otherwise.
 
-    `source` and `backbone` are what `data.prepare_splits` and `models.make_classifier` take.
+    `source` and `backbone` are what `data.prepare_splits` and `models.make_classifier` take; longer texts than
+    `max_length` tokens are cut, in training and in every export.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Profile:
     backbone: str
     batch_size: int
     learning_rate: float
+    max_length: int = MAX_LENGTH
 
 
 PROFILES = {
@@ -111,7 +113,7 @@ class Session:
     @property
     def on_reviews(self) -> bool:
         """Whether the data are the course's own reviews and the backbone the one that its findings are about."""
-        return self.source == "reviews" and self.profile.name == "small"
+        return self.source == "reviews" and self.profile == PROFILES["small"]
 
     def claim(self, text: str, holds: bool) -> None:
         """Print `text` with a tick if it holds, else raise AssertionError: for what holds with any data.
@@ -124,10 +126,14 @@ class Session:
 
     def finding(self, text: str, holds: bool) -> None:
         """A claim about the course's own reviews; with other data or another profile it prints and never raises."""
-        if self.on_reviews or holds:
+        if self.on_reviews:
             self.claim(text, holds)
-        else:
-            print(f"– otherwise with this data: {text}")
+        else:  # without a tick: the sentence is about other texts, and often about another model
+            print(f"– {'so with this data, too' if holds else 'otherwise with this data'}: {text}")
+
+    def report(self, text: str) -> None:
+        """Print what a reader should know of their data or model; `make run DATA=` says it again at its end."""
+        print(f"→ {text}")
 
     def has_tensorflow(self, purpose: str) -> bool:
         """Whether TensorFlow runs this lesson; if not, say in one line what is skipped."""
@@ -175,13 +181,19 @@ def settle_backend() -> str:
 
 
 def start(
-    seed: int = 42, profile: str = "small", source: str | Path | dict | None = None, dtype_policy: str | None = None
+    seed: int = 42,
+    profile: str = "small",
+    source: str | Path | dict | None = None,
+    backbone: str | Path | None = None,
+    max_length: int | None = None,
+    dtype_policy: str | None = None,
 ) -> Session:
     """Seed every random generator, set the device's dtype policy, and return the lesson's `Session`.
 
     `profile` is a name in PROFILES; `source` is "reviews", the path of a reader's file, a dictionary (`own_file.Source`), the
-    name of a TensorFlow data set, or None: what the profile names. `dtype_policy`: None takes the device's. Errors as in
-    `choose_backend` and `find_device`; ValueError for an unknown profile.
+    name of a TensorFlow data set, or None: what the profile names. `backbone` and `max_length` take the place of the
+    profile's. `dtype_policy`: None takes the device's. Errors as in `choose_backend` and `find_device`; ValueError for an
+    unknown profile.
     """
     if profile not in PROFILES:
         raise ValueError(f"The profile is {profile!r}; the course knows {' and '.join(PROFILES)}.")
@@ -202,6 +214,9 @@ def start(
     if backend == "jax" and device.kind != "CPU":  # a CPU's programs fit that very kind of CPU, and compile soon
         devices.keep_compiled_programs(cache_folder() / "jax")
     chosen = PROFILES[profile]
+    chosen = replace(chosen, backbone=str(backbone or chosen.backbone), max_length=max_length or chosen.max_length)
+    if source == "":
+        raise ValueError('The source is "". Give the path of a file, or None for what the profile names.')
     source = source or chosen.source
     return Session(backend, device, seed, chosen, source if isinstance(source, dict) else str(source))
 

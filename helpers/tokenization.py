@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import runtime
-
 LONGEST_WORD = 100  # characters; BERT's program makes [UNK] of a longer one without looking inside
 UNKNOWN = "[UNK]"
 EMPTY = range(0x40000, 0xE0000)  # no version of Unicode has a character there
@@ -175,35 +173,53 @@ def _word_pieces(tokenizer):
     )
 
 
-def token_ids_in_graph(tokenizer):
-    """`models.token_ids` for TensorFlow: a function from strings (texts,) to int32 (texts, MAX_LENGTH), padded."""
+def token_windows_in_graph(tokenizer, length: int, number: int = 1):
+    """`models.token_windows` for TensorFlow: a function from strings (texts,) to ids, int32 (windows, length), padded, and
+    the text of each window, int64 (windows,). `number`: the most windows of a text.
+    """
     import tensorflow as tf
 
     arrays, pieces = _as_arrays(make_table(rules_of(tokenizer))), _word_pieces(tokenizer)
-    length = runtime.MAX_LENGTH
+    inner = length - 2
 
     def token_ids(texts):
         """Strings to ids."""
-        ids = pieces.tokenize(words_in_graph(texts, arrays)).merge_dims(1, 2)[:, : length - 2]
-        start = tf.fill([tf.size(texts), 1], tokenizer.cls_token_id)
-        end = tf.fill([tf.size(texts), 1], tokenizer.sep_token_id)
-        return tf.concat([start, ids, end], axis=1).to_tensor(tokenizer.pad_token_id, shape=[None, length])
+        ids = pieces.tokenize(words_in_graph(texts, arrays)).merge_dims(1, 2)[:, : number * inner]
+        sizes = ids.row_lengths()
+        windows = tf.maximum(-(-sizes // inner), 1)  # of each text
+        owners = tf.repeat(tf.range(tf.size(texts, tf.int64)), windows)
+        place = tf.range(tf.size(owners, tf.int64)) - tf.gather(
+            tf.cumsum(windows, exclusive=True), owners
+        )  # within its text
+        sizes = tf.minimum(tf.gather(sizes, owners) - place * inner, inner)
+        ids = tf.RaggedTensor.from_row_lengths(ids.flat_values, sizes)
+        start = tf.fill([tf.size(owners), 1], tokenizer.cls_token_id)
+        end = tf.fill([tf.size(owners), 1], tokenizer.sep_token_id)
+        return tf.concat([start, ids, end], axis=1).to_tensor(tokenizer.pad_token_id, shape=[None, length]), owners
 
     return token_ids
 
 
-def token_ids_in_lite(tokenizer):
-    """The same for LiteRT, of operations that it has: one string, the words with spaces between, to int32 (1, MAX_LENGTH)."""
+def token_windows_in_lite(tokenizer, length: int, number: int = 1):
+    """The same for LiteRT, of operations that it has: one string, the words with spaces between, to ids, int32 (number,
+    length), and the share of each window in the mean, float32 (number, 1): 0 for those that the text does not fill.
+    """
     import tensorflow as tf
     import tensorflow_text
 
-    words, pieces, length = tensorflow_text.WhitespaceTokenizer(), _word_pieces(tokenizer), runtime.MAX_LENGTH
+    words, pieces, inner = tensorflow_text.WhitespaceTokenizer(), _word_pieces(tokenizer), length - 2
 
     def token_ids(text):
         """A string to ids; of one text no ragged operations are needed, which LiteRT lacks."""
-        ids = pieces.tokenize(words.tokenize(text).values).values[: length - 2]
-        ids = tf.concat([[tokenizer.cls_token_id], ids, [tokenizer.sep_token_id]], axis=0)
-        ids = tf.pad(ids, [[0, length - tf.shape(ids)[0]]], constant_values=tokenizer.pad_token_id)
-        return tf.reshape(ids, [1, length])
+        ids = pieces.tokenize(words.tokenize(text).values).values[: number * inner]
+        size = tf.shape(ids)[0]
+        rows = tf.reshape(tf.pad(ids, [[0, number * inner - size]]), [number, inner])
+        sizes = tf.clip_by_value(size - inner * np.arange(number, dtype="int32"), 0, inner)[:, None]
+        columns = np.arange(inner + 1, dtype="int32")[None, :]
+        after = tf.where(columns == sizes, tokenizer.sep_token_id, tokenizer.pad_token_id)
+        rows = tf.where(columns < sizes, tf.pad(rows, [[0, 0], [0, 1]]), after)
+        ids = tf.concat([np.full([number, 1], tokenizer.cls_token_id, "int32"), rows], axis=1)
+        filled = tf.cast(tf.logical_or(sizes > 0, np.arange(number)[:, None] == 0), tf.float32)
+        return ids, filled / tf.reduce_sum(filled)
 
     return token_ids

@@ -1,6 +1,11 @@
 """Lesson 01: words, stop words and normal forms of texts, and the bag-of-words baseline."""
 
+import json
+import zipfile
 from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
 
 NORMAL_FORMS = ("words", "no stop words", "lemmas", "stems")
 
@@ -42,17 +47,53 @@ def normalise(texts: Iterable[str], how: str) -> list[str]:
     return result
 
 
-def bag_of_words(pattern: str = r"(?u)\b\w\w+\b"):
-    r"""The baseline: TF-IDF of words and word pairs, then logistic regression; a scikit-learn pipeline.
+WORD = r"(?u)\b\w\w+\b"
+KINDS = {  # what is counted: words and pairs of them; or 1 to 4 characters, for scripts without spaces between words
+    "words": {"ngram_range": (1, 2)},
+    "characters": {"analyzer": "char", "ngram_range": (1, 4), "min_df": 2, "max_features": 50_000},
+}
+
+
+def bag_of_words(pattern: str = WORD, kind: str = "words", class_weights: bool = False):
+    r"""The baseline: TF-IDF of what is counted (one of KINDS), then logistic regression; a scikit-learn pipeline.
 
     `pattern` says what a word is; with r"\S+" a word is whatever stands between spaces, as in the texts that
-    `normalise` writes. `fit(texts, labels)`, then `predict_proba(texts)`: float64 array (texts, classes).
+    `normalise` writes. `class_weights`: a text counts the more, the rarer its class. `fit(texts, labels)`, then
+    `predict_proba(texts)`: float64 array (texts, classes).
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=pattern),
-        LogisticRegression(C=10, max_iter=1000),
+        TfidfVectorizer(sublinear_tf=True, token_pattern=pattern if kind == "words" else None, **KINDS[kind]),
+        LogisticRegression(C=10, max_iter=1000, class_weight="balanced" if class_weights else None),
     )
+
+
+def write_bag_of_words(fitted, kind: str, folder: Path) -> None:
+    """Write a fitted `bag_of_words` to a folder: terms.json (kind and terms, in the order of the columns) and
+    weights.npz. Unlike a pickle, neither can run code where it is read. Words must be those of WORD.
+    """
+    vectorizer, regression = fitted[0], fitted[-1]
+    terms = vectorizer.get_feature_names_out().tolist()
+    (folder / "terms.json").write_text(json.dumps({"kind": kind, "terms": terms}, ensure_ascii=False), encoding="utf-8")
+    arrays = {"idf": vectorizer.idf_, "coef": regression.coef_, "intercept": regression.intercept_}
+    np.savez_compressed(folder / "weights.npz", classes=regression.classes_, **arrays)
+
+
+def read_bag_of_words(folder: Path):
+    """The model that `write_bag_of_words` wrote. Raises ValueError where the files are damaged or do not fit together."""
+    try:
+        facts = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
+        model = bag_of_words(kind=facts["kind"])
+        with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+            model[0].set_params(vocabulary=facts["terms"], min_df=1)
+            model[0].idf_ = arrays["idf"]
+            regression = model[-1]
+            regression.classes_, regression.coef_ = arrays["classes"], arrays["coef"]
+            regression.intercept_ = arrays["intercept"]
+        model.predict_proba([""])
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"The bag of words in {folder} is damaged ({error}). Make it again.") from error
+    return model

@@ -145,7 +145,7 @@ def test_the_code_that_is_measured_is_among_the_circumstances(each):
         "training_step": ["training_step.torch_part", "training.torch_model", "helpers.optimizers.make_optimizer"],
         "training_tries": ["training_tries.few_tokens", "training.torch_epoch", "helpers.models.add_head"],
         "preparing_data": ["preparing_data.course", "preparing_data.spacy_pipe", "helpers.models.token_ids"],
-        "answering": ["answering.onnx", "answering.pytorch", "helpers.export.OnnxModel"],
+        "answering": ["answering.onnx", "answering.pytorch", "helpers.predicting.OnnxModel"],
     }[each.name]
     assert set(measured) <= set(code) and "contest.QUIET" in code
     assert not {f"{each.name}.report", f"{each.name}.figure", "contest.table"} & set(code)  # what is only shown

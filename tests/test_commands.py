@@ -20,11 +20,15 @@ ROOT = runtime.COURSE
 PYTHON = re.compile(r"(\.venv/bin/)?python[\d.]*$")
 NOT_OURS = {"git", "sudo", "cd", "conda", "pip", "wsl", "uv"}  # other people's programs
 # What the commands of tools/course.py hand on to another program, with the rest of the line.
-HANDED_ON = {"run": ["tools/lessons.py", "run"], "outputs": ["tools/lessons.py", "outputs"]}
+HANDED_ON = {
+    "run": ["tools/lessons.py", "run"],
+    "outputs": ["tools/lessons.py", "outputs"],
+    "predict": ["helpers/predicting.py"],
+}
 
 
 class Parsed(Exception):
-    """A program has understood its command line; there the test stops it."""
+    """A program has understood its command line as this namespace; there the test stops it."""
 
 
 def commands(text):
@@ -44,14 +48,19 @@ def stop_after_parsing(monkeypatch):
     parse = argparse.ArgumentParser.parse_args
 
     def parse_only(self, args=None, namespace=None):
-        parse(self, args, namespace)
-        raise Parsed
+        raise Parsed(parse(self, args, namespace))
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
 
 
 def check(words, monkeypatch):
-    """Raises AssertionError, or ends as the program would, where a command would not be understood."""
+    """The options as the last program understands them; None where it takes none.
+
+    Raises AssertionError, or ends as the program would, where a command would not be understood.
+    """
+    understood = None
+    if PYTHON.match(words[0]) and words[1] == "-m" and words[2].startswith("helpers."):
+        words = [words[0], f"{words[2].replace('.', '/')}.py", *words[3:]]
     if words[0] == "make":
         if not shutil.which("make"):
             pytest.skip("make is not installed")
@@ -59,12 +68,13 @@ def check(words, monkeypatch):
         own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
         shown = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, env=own, capture_output=True, text=True)
         assert shown.returncode == 0, shown.stderr
-        for line in shown.stdout.splitlines():
-            check(shlex.split(line), monkeypatch)
+        for line in shown.stdout.replace("\\\n", " ").splitlines():
+            understood = check(shlex.split(line), monkeypatch)
     elif PYTHON.match(words[0]) and words[1] != "-m":
-        check_script(words[1], words[2:], monkeypatch)
+        understood = check_script(words[1], words[2:], monkeypatch)
     else:
         assert words[0] in NOT_OURS or words[1:4] == ["-m", "pip", "install"], f"whose program is {words[0]}?"
+    return understood
 
 
 def check_script(script, arguments, monkeypatch):
@@ -73,13 +83,13 @@ def check_script(script, arguments, monkeypatch):
         assert arguments[0] in course.COMMANDS
         if arguments[0] in HANDED_ON:
             script, *first = HANDED_ON[arguments[0]]
-            check_script(script, [*first, *arguments[1:]], monkeypatch)
-        else:
-            assert arguments[1:] == []
-        return
+            return check_script(script, [*first, *arguments[1:]], monkeypatch)
+        assert arguments[1:] == []
+        return None
     monkeypatch.setattr(sys, "argv", [script, *arguments])
-    with pytest.raises(Parsed):
+    with pytest.raises(Parsed) as caught:
         runpy.run_path(str(ROOT / script), run_name="__main__")
+    return vars(caught.value.args[0])
 
 
 FOUND = {
@@ -109,6 +119,8 @@ def test_the_commands_are_found():
         "python tools/mutants.py --seed x",
         "python tools/lessons.py twin",
         "python tools/course.py test now",
+        "python tools/course.py predict --label kind",
+        "python -m helpers.predicting --file new.csv",
         "make bnech",
         "mkae test",
     ],
@@ -117,3 +129,25 @@ def test_what_a_program_would_refuse_is_noticed(line, monkeypatch):
     stop_after_parsing(monkeypatch)
     with pytest.raises((SystemExit, AssertionError)):
         check(line.split(), monkeypatch)
+
+
+def test_what_make_is_told_reaches_the_program(monkeypatch):
+    stop_after_parsing(monkeypatch)
+    nothing = {"texts": [], "model": None, "data": None, "text": None, "output": None}
+    assert check(["make", "predict"], monkeypatch) == nothing
+    asked = check(["make", "predict", "DATA=my new.csv", "TEXT=title,body", "MODEL=there", "OUTPUT=o.csv"], monkeypatch)
+    assert asked == {"texts": [], "model": "there", "data": "my new.csv", "text": "title,body", "output": "o.csv"}
+    asked = check(["make", "run", "BACKBONE=my bert", "MAX_LENGTH=64"], monkeypatch)
+    assert (asked["backbone"], asked["max_length"], asked["data"]) == ("my bert", 64, None)
+    asked = check(["make", "run", "DATA=a.csv"], monkeypatch)
+    assert (asked["backbone"], asked["max_length"], asked["data"]) == (None, None, "a.csv")
+
+
+def test_predict_hands_all_to_its_program_which_works_where_the_reader_is(monkeypatch):
+    given = {}
+    monkeypatch.setattr(course, "set_up", given.setdefault)
+    monkeypatch.setattr(course.sys, "argv", ["course.py", "predict", "--data", "new.csv", "--text", "title"])
+    monkeypatch.setattr(course.subprocess, "call", lambda command, **options: given.update(options, command=command))
+    course.COMMANDS["predict"]()
+    program = [str(course.python_of(course.MAIN)), "-m", "helpers.predicting"]
+    assert given == {course.MAIN: None, "command": [*program, "--data", "new.csv", "--text", "title"]}

@@ -2,12 +2,13 @@
 
 import json
 
+import keras_hub
 import numpy as np
 import pytest
 import tokenizer_differences
 from conftest import make_tiny_reviews
 
-from helpers import cleaning, finetuning, models, runtime
+from helpers import cleaning, finetuning, models, predicting, runtime
 
 pytestmark = pytest.mark.tensorflow
 
@@ -140,7 +141,7 @@ def test_ids_are_equal_in_every_export_on_500_texts(minilm, texts, lite_folder, 
     assert len({tuple(ids) for ids in expected}) > 300
     assert tokenizer_differences.published(texts) == expected
     preprocessed = hub.load(str(hub_folder / "preprocess"))(tf.constant(texts))["input_word_ids"].numpy()
-    feed = export.OnnxModel(onnx_folder).feed(texts)
+    feed = predicting.OnnxModel(onnx_folder).feed(texts)
     lite = export.LiteModel(export.lite_path(lite_folder, "int8"))
     found = {
         "TF-Hub": preprocessed,
@@ -161,7 +162,7 @@ def test_probabilities_are_equal_in_every_float32_export(minilm, texts, exported
     answers = {
         "SavedModel": served.predict(tf.constant(some)).numpy(),
         "LiteRT": export.LiteModel(export.lite_path(lite_folder, "float32"))(some),
-        "ONNX": export.OnnxModel(onnx_folder)(some),
+        "ONNX": predicting.OnnxModel(onnx_folder)(some),
     }
     for name, found in answers.items():
         assert np.abs(found - expected).max() < 1e-4, name
@@ -175,7 +176,7 @@ def test_smaller_weights_are_smaller_and_near(minilm, texts, lite_folder, onnx_f
     onnx_sizes = [export.size_in_bytes(onnx_folder / name) for name in ("model.onnx", "model-int8.onnx")]
     assert onnx_sizes[1] < 0.5 * onnx_sizes[0]  # the vocabulary's vectors stay in float32
     exports = {f"LiteRT {kind}": export.LiteModel(export.lite_path(lite_folder, kind)) for kind in ("float16", "int8")}
-    exports["ONNX int8"] = export.OnnxModel(onnx_folder, "int8")
+    exports["ONNX int8"] = predicting.OnnxModel(onnx_folder, "int8")
     found = {name: model(some)[:, 0] for name, model in exports.items()}
     for name, tolerance in {"LiteRT float16": 1e-3, "LiteRT int8": 0.02, "ONNX int8": 0.05}.items():
         assert np.abs(found[name] - expected).max() < tolerance, name
@@ -195,9 +196,31 @@ def test_full_int8_rounds_answers_to_256_steps_and_loses_what_int8_keeps(minilm,
     assert same[1] < 0.85 < 0.93 < same[0]
 
 
+def test_a_model_that_keeps_upper_case_keeps_it_in_every_export(tmp_path):
+    import tensorflow as tf
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Good", "good", "film", "Für", "fur"]
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=False, strip_accents=False)
+    backbone = keras_hub.models.BertBackbone(len(vocabulary), 1, 2, 16, 32, max_sequence_length=128)
+    classifier, texts = models.add_head(backbone, tokenizer, 2), ["Good film", "good FILM", "Für fur"]
+    expected = finetuning.predict_proba(classifier, texts)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-5  # it can tell them apart
+    served = tf.saved_model.load(str(export.write_saved_model(classifier, tmp_path / "saved")))
+    lite = export.lite_path(export.write_lite(classifier, tmp_path / "lite", texts, ["float32"]), "float32")
+    onnx = predicting.OnnxModel(export.write_onnx(classifier, tmp_path / "onnx"))
+    assert onnx.feed(texts)["token_ids"].tolist() == [[2, 5, 7, 3], [2, 6, 1, 3], [2, 8, 9, 3]]
+    for answers in (served.predict(tf.constant(texts)).numpy(), export.LiteModel(lite)(texts), onnx(texts)):
+        assert np.abs(answers - expected).max() < 1e-6
+
+
+def test_the_saved_model_asks_for_no_operation_that_a_server_may_lack(exported):
+    graph = (exported / "saved_model.pb").read_bytes()
+    assert b"RoundRobinTrim" not in graph and b"FastWordpieceTokenize" in graph
+
+
 def test_before_it_is_rounded_full_int8_is_the_model(tiny_classifier):
     texts = ["very good film", "dull"]
-    rows = [export._row(ids) for ids in models.token_ids(tiny_classifier.tokenizer, texts)]
+    rows = [export._row(ids, models.MAX_LENGTH) for ids in models.token_ids(tiny_classifier.tokenizer, texts)]
     function = export._from_row(tiny_classifier)
     found = [function(row["token_ids"], row["shares"])["probabilities"].numpy()[0] for row in rows]
     assert np.abs(found - finetuning.predict_proba(tiny_classifier, texts)).max() < 1e-5
@@ -227,7 +250,7 @@ def test_what_is_missing_or_unknown_is_named(minilm, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no LiteRT file"):
         export.LiteModel(tmp_path / "int8.tflite")
     with pytest.raises(FileNotFoundError, match=r"There is no model-int8\.onnx"):
-        export.OnnxModel(tmp_path, "int8")
+        predicting.OnnxModel(tmp_path, "int8")
     with pytest.raises(ValueError, match=r"no kind \['int4'\] of LiteRT file"):
         export.write_lite(minilm, tmp_path / "lite", [], kinds=["int4"])
     assert not list(tmp_path.iterdir())

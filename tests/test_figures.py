@@ -255,6 +255,47 @@ def test_attention_figure_draws_each_mask():
     assert np.array_equal(figure.axes[1].images[0].get_array(), [[1, 0], [1, 1]])
 
 
+def test_a_confusion_matrix_of_many_classes_shows_those_with_most_errors(monkeypatch):
+    monkeypatch.setattr(figures, "MOST_CLASSES", 2)
+    counts = np.array([[9, 0, 0, 1], [0, 8, 3, 0], [0, 4, 7, 0], [0, 0, 0, 6]])
+    kept, names = figures.keep_most_confused(counts, ["a", "b", "c", "d"])
+    assert names == ["b", "c", "2 others"]
+    assert kept.tolist() == [[8, 3, 0], [4, 7, 0], [0, 0, 16]] and kept.sum() == counts.sum()
+    axes = figures.confusion(counts, ["a", "b", "c", "d"]).axes[0]
+    assert axes.get_title() == "Confusion: the 2 of 4 classes with most errors"
+    assert [text.get_text() for text in axes.texts] == ["8", "3", "", "4", "7", "", "", "", "16"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+
+
+def test_long_names_lose_their_middle():
+    assert figures.prepare_names(("short", "card_payment_not_recognised_12")) == ["short", "card_payment…gnised_12"]
+
+
+def test_names_that_no_font_has_are_numbered_with_the_remedy(monkeypatch, capsys):
+    monkeypatch.setattr(figures, "find_font", lambda missing: None)
+    figures.prepare_names.cache_clear()
+    assert figures.prepare_names(("好评", "差评", "good")) == ["1", "2", "3"]
+    said = capsys.readouterr().out
+    assert "1 = 好评, 2 = 差评, 3 = good" in said and "fonts-noto-cjk" in said
+    figures.prepare_names.cache_clear()
+
+
+def test_a_font_that_has_the_characters_is_taken(monkeypatch):
+    import matplotlib
+
+    monkeypatch.setitem(matplotlib.rcParams, "font.family", ["sans-serif"])
+    monkeypatch.setattr(figures, "find_font", lambda missing: "Noto Sans CJK SC" if missing == {0x597D} else None)
+    figures.prepare_names.cache_clear()
+    assert figures.prepare_names(("好", "b")) == ["好", "b"]
+    assert matplotlib.rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK SC"]
+    figures.prepare_names.cache_clear()
+
+
+def test_fonts_are_found_by_their_characters_and_boxes_are_none():
+    assert figures.find_font(frozenset({ord("a")})) is not None
+    assert figures.find_font(frozenset({0x10FFFF})) is None  # only a font of boxes "has" it
+
+
 def test_quality_figure_names_every_model():
     axes = figures.quality_by_size(PUBLISHED).axes[0]
     assert {text.get_text() for text in axes.texts} == {"A", "B"}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import make_tiny_classifier, make_tiny_reviews
 
-from helpers import finetuning, models, runtime
+from helpers import evaluation, finetuning, models, runtime
 from helpers.finetuning import LengthGroupedBatches, Recipe
 
 TINY = Recipe(epochs=3, batch_size=8, learning_rate=1e-3, seed=5)
@@ -500,9 +500,11 @@ def test_sigkill_at_three_moments_changes_nothing(tmp_path):
 @pytest.fixture
 def tiny_source(monkeypatch):
     """The tiny model in place of the pre-trained one, its head from the seed as there."""
-    monkeypatch.setattr(
-        models, "make_classifier", lambda source, num_classes, seed: make_tiny_classifier(num_classes, seed)
-    )
+
+    def make(source, num_classes, seed, max_length):
+        return replace(make_tiny_classifier(num_classes, seed), max_length=max_length)
+
+    monkeypatch.setattr(models, "make_classifier", make)
 
 
 def frame(number=96, seed=0):
@@ -579,6 +581,83 @@ def test_a_recipe_does_not_change():
 
 
 def test_facts_leave_out_an_option_that_is_off():
-    assert "freeze_embeddings" not in Recipe().facts() and Recipe(freeze_embeddings=True).facts()["freeze_embeddings"]
-    assert set(Recipe().facts()) | {"freeze_embeddings"} == set(asdict(Recipe()))
+    options = {"freeze_embeddings", "class_weights", "by_macro_f1"}  # results from before they were there stand
+    assert set(Recipe().facts()) == set(asdict(Recipe())) - options
+    assert all(Recipe(**{option: True}).facts()[option] is True for option in options)
     assert replace(TINY, warmup_share=0.0, patience=0).facts()["warmup_share"] == 0
+
+
+# ---- uneven classes, long texts
+
+
+def test_classes_weigh_alike_and_a_text_one_on_average():
+    assert finetuning.weigh_classes(np.array([0, 0, 0, 1]), 2) == pytest.approx({0: 2 / 3, 1: 2})
+    labels = np.array([2, 0, 2, 2, 0, 3, 2, 2])  # class 1 has no text: the other three share all
+    found = finetuning.weigh_classes(labels, 4)
+    assert found == pytest.approx({0: 4 / 3, 1: 0, 2: 8 / 15, 3: 8 / 3})
+    assert np.mean([found[label] for label in labels]) == pytest.approx(1)
+
+
+def test_with_class_weights_a_text_of_a_rare_class_counts_more_in_the_loss(tiny_classifier, monkeypatch):
+    texts, labels = make_tiny_reviews(24)
+    labels = np.where(np.arange(24) < 20, 0, labels)
+    tiny_classifier.model.get_layer("logits").bias.assign([2, -2])  # so that a text's loss depends on its class
+    for layer in tiny_classifier.model._flatten_layers():
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0
+    own = -np.log(finetuning.predict_proba(tiny_classifier, texts)[np.arange(24), labels])
+    by_hand = np.where(labels == 1, 12 / labels.sum(), 12 / (24 - labels.sum())) * own
+    assert by_hand.mean() > 1.5 * own.mean()
+    recipe, held_out = replace(TINY, epochs=1, batch_size=24, class_weights=True), make_tiny_reviews(8, seed=1)
+    history = finetuning.fine_tune(tiny_classifier, (texts, labels), held_out, recipe)
+    assert history["train_loss"].tolist() == pytest.approx([by_hand.mean()], rel=1e-4)
+    monkeypatch.setattr(finetuning, "train_epoch", lambda model, batches, callbacks, weights: weights or -1)
+    history = finetuning.fine_tune(tiny_classifier, (texts, labels), held_out, replace(recipe, class_weights=False))
+    assert history["train_loss"].tolist() == [-1]  # no weights
+
+
+def test_macro_f1_is_in_the_history_where_it_chooses_the_epoch(tiny_classifier):
+    history = train(tiny_classifier, replace(TINY, by_macro_f1=True, patience=3))
+    assert list(history)[2:] == ["validation_loss", "validation_accuracy", "validation_macro_f1"]
+    texts, labels = make_tiny_reviews(40, seed=1)
+    probabilities = finetuning.predict_proba(tiny_classifier, texts)
+    best = max(history.to_dict("records"), key=finetuning.judge_epoch)
+    assert best["validation_macro_f1"] == pytest.approx(evaluation.macro_f1(labels, probabilities))
+    assert best["validation_macro_f1"] != best["validation_accuracy"]
+
+
+def test_macro_f1_goes_before_accuracy_and_the_lower_loss_comes_last():
+    rows = [
+        {"validation_macro_f1": f1, "validation_accuracy": accuracy, "validation_loss": loss}
+        for f1, accuracy, loss in [(0.5, 0.9, 0.1), (0.6, 0.7, 0.6), (0.6, 0.8, 0.5), (0.7, 0.6, 0.9)]
+    ]
+    assert sorted(rows[::-1], key=finetuning.judge_epoch) == rows
+    assert not finetuning.has_stopped_improving(rows, patience=1)  # though accuracy has
+
+
+def test_the_frozen_head_finds_a_rare_class_with_class_weights():
+    features = np.repeat([[0.0], [1], [0], [1]], [180, 20, 8, 12], axis=0)
+    labels = np.repeat([0, 1], [200, 20])
+    found = [
+        (finetuning.fit_frozen_head(features, labels, on).predict(features)[labels == 1] == 1).mean()
+        for on in (False, True)
+    ]
+    assert found == [0, 12 / 20]
+
+
+def test_texts_are_cut_where_the_classifier_says(tiny_classifier):
+    short = replace(tiny_classifier, max_length=8)  # [CLS], six tokens, [SEP]
+    long, cut = "good dull very bad film not fine fine room", "good dull very bad film not"
+    expected = finetuning.predict_proba(tiny_classifier, [cut])
+    assert np.allclose(finetuning.predict_proba(short, [long]), expected, atol=1e-7)
+    for classifier, text in [(tiny_classifier, long), (short, "good dull very bad film fine")]:
+        assert np.abs(finetuning.predict_proba(classifier, [text]) - expected).max() > 1e-4
+    features = [finetuning.mean_features(*given) for given in [(short, [long]), (tiny_classifier, [cut])]]
+    assert np.allclose(*features, atol=1e-6)
+
+
+def test_the_loaded_classifier_cuts_texts_as_its_recipe_says(artifacts, tiny_source, monkeypatch):
+    monkeypatch.setattr(finetuning, "fine_tune", lambda *given: pd.DataFrame({"epoch": [1]}))
+    for _ in range(2):  # made, found
+        classifier, _ = finetuning.load_or_fine_tune(frame(16), frame(8, 1), replace(TINY, max_length=6))
+        assert classifier.max_length == 6

@@ -169,7 +169,7 @@ def test_lessons_wait_for_the_makers_of_what_they_load():
     """The lesson that owns an artifact asks for it with `remake=True`; whoever else asks for it waits for that lesson."""
     calls = {path.stem[:2]: set(loaded_in(path)) for path in lessons.lessons([])}
     makers = {function: number for number, found in calls.items() for function, remake in found if remake}
-    assert sorted(makers.values()) == ["01", "04", "05"]  # the splits, the corpus, the fine-tuned classifier
+    assert sorted(makers.values()) == ["01", "04", "05", "05"]  # splits, corpus, classifier, candidates
     for number, found in calls.items():
         needs = {makers[function] for function, _ in found if function in makers} - {number}
         if number == "07":
@@ -241,3 +241,13 @@ def test_a_lesson_that_fails_spares_all_but_those_that_load_what_it_makes(calls,
     results = {row[0][:2]: row[-1].strip() for row in rows}
     assert results["05"] == "FAILED" and results["06"] == results["11"] == "not run: it needs 05 strict nbval"
     assert {result for number, result in results.items() if number not in ("05", "06", "11")} == {"ok"}
+
+
+def test_a_job_that_none_can_run_beside_gets_all_cores():
+    """On a reader's data the lessons stand in a row, but for the last two."""
+    jobs = [lanes.Job("01", bool), lanes.Job("05", bool, frozenset({"01"}))]
+    jobs += [lanes.Job(name, bool, frozenset({"01", "05", "not in this run"})) for name in ("06", "11")]
+    assert [job.whole_machine for job in lanes.give_all_cores(jobs)] == [True, True, False, False]
+    free = lanes.Job("00", bool)  # it can run beside any
+    assert not any(job.whole_machine for job in lanes.give_all_cores([*jobs, free]))
+    assert lanes.give_all_cores([free])[0].whole_machine

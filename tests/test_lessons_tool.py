@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import lessons
+import nbformat
 import pytest
 from test_own_file import FOUR_CLASSES, one_class
 
-from helpers import runtime
+from helpers import predicting, runtime
 
 # ---- the command line
 
@@ -33,6 +34,29 @@ def test_own_data_and_profile_reach_the_parameters(monkeypatch, tmp_path):
     assert [path.stem[:2] for path in asked["lessons"]] == ["06"]
     lessons.main(["run"])
     assert asked["parameters"] == {} and len(asked["lessons"]) >= 5
+
+
+def test_another_backbone_and_length_reach_the_parameters(monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(lessons, "run", lambda paths, parameters: asked.update(lessons=paths, parameters=parameters))
+    lessons.main(["run", "--backbone", "hf://owner/name", "--max-length", "64"])
+    assert asked["parameters"] == {"backbone": "hf://owner/name", "max_length": 64}
+    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "11"]
+    (tmp_path / "my bert").mkdir()
+    monkeypatch.chdir(tmp_path)  # the lessons run in another folder
+    lessons.main(["run", "05", "--backbone", "my bert", "--data", str(FOUR_CLASSES)])
+    assert asked["parameters"] == {"backbone": str(tmp_path / "my bert"), "source": str(FOUR_CLASSES)}
+    lessons.main(["run", "05", "--backbone", "bert_base_zh"])  # a preset is no path
+    assert asked["parameters"] == {"backbone": "bert_base_zh"}
+
+
+def test_a_length_is_a_number_and_goes_to_lessons_that_have_one(monkeypatch, capsys):
+    monkeypatch.setattr(lessons, "run", None)
+    with pytest.raises(SystemExit):
+        lessons.main(["run", "--max-length", "long"])
+    assert "--max-length: invalid int value: 'long'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="No parameter max_length in 00_welcome"):
+        lessons.main(["run", "00", "--max-length", "64"])
 
 
 def test_what_no_lesson_would_read_is_refused(monkeypatch, capsys):
@@ -68,11 +92,52 @@ def test_only_a_run_as_the_lessons_stand_is_kept_for_the_readme(monkeypatch, art
     assert list(json.loads(file.read_text(encoding="utf-8"))) == ["04_pretraining"]
 
 
-@pytest.mark.parametrize("backend", runtime.BACKENDS)
-def test_an_older_export_does_not_pass_for_this_runs_own(backend, monkeypatch, artifacts, capsys):
-    (artifacts / "saved_model").mkdir(parents=True)
-    monkeypatch.setattr(runtime, "choose_backend", lambda: backend)
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "ok")], 0.1, 0.7)
-    assert ("The exported classifier" in capsys.readouterr().out) == (backend == "tensorflow")
-    lessons.print_table([lessons.Row("11_export", 0.1, 0.7, 0, "FAILED")], 0.1, 0.7)
-    assert "The exported classifier" not in capsys.readouterr().out
+# ---- what is printed at the end
+
+
+def table_of(capsys, *rows):
+    """The lines of the closing table after a run: of each lesson its name, result and notes are given."""
+    rows = [lessons.Row(name, 0.1, 0.7, 0, result, notes) for name, result, notes in rows]
+    lessons.print_table(rows, 0.1, 0.7)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_reports_and_what_is_otherwise_are_noted_and_all_that_was_checked_is_counted():
+    texts = ["→ 1.5 tokens a word\n✓ it holds\nother ", "→ words\n– otherwise with this data: over 80 %\n"]
+    texts += ["– so with this data, too: over 70 %\n– a dash\n"]
+    printed = [nbformat.v4.new_output("stream", text=text) for text in texts]
+    cells = [nbformat.v4.new_code_cell(outputs=[output]) for output in printed]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("→ no output"), *cells])
+    assert lessons.notes_in(notebook) == ["→ 1.5 tokens a word", "– otherwise with this data: over 80 %"]
+    assert lessons.claims_in(notebook) == 3
+
+
+def test_what_is_reported_comes_before_what_is_otherwise(capsys):
+    first, second = ("– otherwise: a", "→ b", "– otherwise: c"), ("→ d", "– otherwise: e")
+    said = table_of(capsys, ("01_data_preparation", "ok", first), ("05_fine_tuning", "FAILED", second))
+    assert said[-5:] == ["01: → b", "05: → d", "01: – otherwise: a", "01: – otherwise: c", "05: – otherwise: e"]
+
+
+def test_after_an_export_a_reader_learns_how_to_use_it(artifacts, capsys):
+    predicting.write_facts(artifacts / "mine-123", "onnx", ["a", "b"])
+    said = table_of(capsys, ("11_export", "ok", ("→ The model (BERT) lies in mine-123.",)))
+    assert said[-5] == "11: → The model (BERT) lies in mine-123."
+    assert said[-4] == f"The model and its card: {artifacts / 'mine-123'}"
+    assert "predicting.load()" in said[-3] and said[-2].endswith("make predict DATA=new.csv")
+
+
+@pytest.mark.parametrize(
+    ("result", "notes"),
+    [("ok", ()), ("ok", ("→ 1.5 tokens a word",)), ("FAILED", ("→ The model (BERT) lies in mine-123.",))],
+)
+def test_an_older_export_does_not_pass_for_this_runs_own(result, notes, artifacts, capsys):
+    predicting.write_facts(artifacts / "old", "onnx", ["a", "b"])
+    said = table_of(capsys, ("11_export", result, notes))
+    assert not any("make predict" in line or str(artifacts) in line for line in said)
+
+
+def test_the_report_of_another_lesson_is_no_export(artifacts, capsys):
+    predicting.write_facts(artifacts / "old", "onnx", ["a", "b"])
+    notes = ("→ The model of lesson 05 is a bag of words",)
+    said = table_of(capsys, ("05_fine_tuning", "ok", notes), ("11_export", "ok", ()))
+    assert not any("make predict" in line for line in said)

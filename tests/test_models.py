@@ -409,6 +409,37 @@ def test_a_folder_in_keras_hub_format(tmp_path, tiny_classifier):
     assert loaded.num_classes == 3
 
 
+@pytest.fixture
+def tiny_folder(tmp_path, tiny_classifier):
+    """A backbone with 128 positions and its tokenizer, in KerasHub's format."""
+    tiny_classifier.backbone.save_to_preset(str(tmp_path / "tiny"))
+    tiny_classifier.tokenizer.save_to_preset(str(tmp_path / "tiny"))
+    return tmp_path / "tiny"
+
+
+def test_a_classifier_keeps_the_length_at_which_texts_are_cut(tiny_folder, tiny_classifier):
+    for length in (3, 128):
+        assert models.make_classifier(tiny_folder, max_length=length).max_length == length
+    assert models.make_classifier(tiny_folder).max_length == models.MAX_LENGTH == tiny_classifier.max_length
+    own = models.add_head(tiny_classifier.backbone, tiny_classifier.tokenizer, 2, max_length=8)
+    long = "good very bad not dull fine" + " room film !" * 20
+    found = finetuning.predict_proba(own, [long, "good very bad not dull fine"])
+    assert own.max_length == 8 and np.array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(("length", "window", "number"), [(128, 128, 1), (129, 128, 2), (257, 128, 3), (8, 8, 1)])
+def test_a_length_beyond_the_backbones_positions_is_read_in_windows(length, window, number, tiny_folder):
+    loaded = models.make_classifier(tiny_folder, max_length=length)
+    assert (loaded.max_length, loaded.window, loaded.num_windows) == (length, window, number)
+
+
+@pytest.mark.parametrize("length", [2, 0, -1])
+def test_a_length_without_room_for_a_token_is_refused_with_both_numbers(length, monkeypatch):
+    monkeypatch.setattr(models, "_load", None)  # before anything is loaded
+    with pytest.raises(ValueError, match=rf"MAX_LENGTH is {length}; it takes at least 3 tokens"):
+        models.make_classifier(max_length=length)
+
+
 def test_an_hf_handle_is_read_through_the_hub(monkeypatch):
     """The hub itself is out of reach in tests: its download function is replaced by a folder of the same files."""
     import huggingface_hub
@@ -468,3 +499,23 @@ def test_unknown_words_are_named_with_a_remedy(capsys):
     assert models.warn_if_unknown(tokenizer, ["屏 room"], threshold=0.5) == "" == capsys.readouterr().out
     assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 20]) == ""  # 1 in 21
     assert models.warn_if_unknown(tokenizer, ["屏 " + "room " * 18])  # 1 in 19
+
+
+def test_what_a_vocabulary_makes_of_texts_by_hand(tiny_classifier):
+    """the room ##s [UNK] very good ! are 7 tokens of 4 words, [UNK] good 2 of 2; with [CLS] and [SEP] 9 and 4."""
+    texts = ["The rooms, very good!", "xyz good"]
+    found = {n: models.describe_tokens(tiny_classifier.tokenizer, texts, max_length=n) for n in (3, 8, 9)}
+    assert {facts["tokens a word"] for facts in found.values()} == {9 / 6}
+    assert [facts["% of tokens unknown"] for facts in found.values()] == pytest.approx([100 * 2 / 9] * 3)
+    assert {n: facts["% of texts cut"] for n, facts in found.items()} == {3: 100, 8: 50, 9: 0}
+    cut = {n: facts["% of tokens cut"] for n, facts in found.items()}  # at 3 one token stays of each text
+    assert cut == {3: pytest.approx(100 * 7 / 9), 8: pytest.approx(100 * 1 / 9), 9: 0}
+    at_128 = [models.describe_tokens(tiny_classifier.tokenizer, ["good " * number]) for number in (126, 127)]
+    assert [facts["% of texts cut"] for facts in at_128] == [0, 100]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("texts", [[], [""], ["", "."]])
+def test_no_texts_and_texts_without_a_word_have_numbers_too(texts, tiny_classifier):
+    found = models.describe_tokens(tiny_classifier.tokenizer, texts)
+    assert found.pop("tokens a word") == sum(map(len, texts)) and set(found.values()) == {0}

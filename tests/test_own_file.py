@@ -447,6 +447,55 @@ def test_the_files_themselves_are_no_facts_for_the_key():
     assert own_file.facts(source) == {"text": None, "label": "kind", "rare": "refuse"}
 
 
+# ---- texts without labels
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "expected"),
+    [
+        (("Review", "id"), None, ["fine", "not bad"]),  # by its usual name
+        (("body", "title"), "TITLE", ["a", "b"]),
+        (("x", "y"), "y, x", ["a fine", "b not bad"]),
+        (("x, y", "x"), "x, y", ["fine", "not bad"]),  # a name may hold a comma
+        (("text", "2"), "text", ["fine", "not bad"]),
+    ],
+)
+def test_texts_alone_need_no_labels(header, text, expected, tmp_path):
+    path = write(tmp_path / "new.csv", [("fine", "a"), ("not bad", "b")], header)
+    frame = own_file.load_texts(own_file.Source(str(path), text=text))
+    assert frame["text"].tolist() == expected and frame["line"].tolist() == [2, 3]
+    assert list(frame.columns) == ["line", "text"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2", ["fine", "not bad"]), ("2, 1", ["fine a", "not bad b"])])
+def test_texts_alone_by_number_where_there_is_no_header(text, expected, tmp_path):
+    path = write(tmp_path / "new.csv", [("b", "not bad")], ("a", "fine"))
+    frame = own_file.load_texts({"file": str(path), "text": text})
+    assert frame["text"].tolist() == expected and frame["line"].tolist() == [1, 2]
+
+
+def test_texts_alone_are_read_as_they_stand_from_other_files_too(tmp_path):
+    (tmp_path / "new.jsonl").write_text('{"utterance": "<b>no</b>", "id": 1}\n{"utterance": "", "id": 2}\n')
+    assert own_file.load_texts(tmp_path / "new.jsonl")["text"].tolist() == ["<b>no</b>", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"new\.csv has no column that is surely the text: it has 'x', 'label'\. Name it: TEXT=\.\.\."),
+        ("review", r"new\.csv has no column 'review'\. It has: 'x', 'label'\."),
+        ("x, review", r"no column 'review'"),
+        ("3", r"new\.csv has no column '3'\. It has: '1', '2'\."),
+    ],
+)
+def test_a_missing_column_of_texts_is_named_with_the_remedy(text, message, tmp_path):
+    path = write(tmp_path / "new.csv", [("fine", "a")], ("x", "label"))
+    with pytest.raises(own_file.DataError, match=message):
+        own_file.load_texts(own_file.Source(str(path), text=text))
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        own_file.load_texts(tmp_path / "nowhere.csv")
+
+
 # ---- splits
 
 

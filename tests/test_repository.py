@@ -45,8 +45,8 @@ HELPERS = [
     "tokenization",
     "models",
 ]
-HELPERS += ["optimizers", "finetuning", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
-HELPERS += ["language_models", "explanation", "export", "compression", "serving", "monitoring", "scaling"]
+HELPERS += ["optimizers", "finetuning", "candidates", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
+HELPERS += ["language_models", "explanation", "predicting", "export", "compression", "serving", "monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:

@@ -557,6 +557,26 @@ def test_the_profile_names_source_and_backbone_and_a_lesson_may_say_otherwise():
     assert not runtime.start(profile="full", source="reviews").on_reviews  # the findings are about MiniLM
     with pytest.raises(ValueError, match="profile is 'huge'; the course knows small and full"):
         runtime.start(profile="huge")
+    with pytest.raises(ValueError, match='The source is "". Give the path of a file, or None'):
+        runtime.start(source="")
+
+
+def test_a_backbone_and_a_length_take_the_place_of_the_profiles():
+    small = runtime.start().profile
+    own = runtime.start(backbone="bert_base_zh", max_length=256)
+    assert own.profile == dataclasses.replace(small, backbone="bert_base_zh", max_length=256)
+    assert not own.on_reviews and own.source == "reviews"
+    assert not runtime.start(max_length=64).on_reviews and not runtime.start(backbone=Path("mine")).on_reviews
+    assert runtime.start(backbone=Path("mine")).profile == dataclasses.replace(small, backbone="mine")
+    full = runtime.start(profile="full", max_length=64).profile
+    assert (full.backbone, full.max_length, full.batch_size) == ("bert_base_en_uncased", 64, 32)
+
+
+@pytest.mark.parametrize(("backbone", "max_length"), [(None, None), ("all-MiniLM-L6-v2", 128), (None, 128)])
+def test_the_findings_hold_with_the_profiles_own_backbone_and_length(backbone, max_length):
+    session = runtime.start(backbone=backbone, max_length=max_length)
+    assert session.profile == runtime.PROFILES["small"] and session.on_reviews
+    assert (session.profile.backbone, session.profile.max_length) == ("all-MiniLM-L6-v2", 128)
 
 
 @pytest.mark.parametrize("kind", ["CPU", "GPU"])
@@ -585,11 +605,26 @@ def test_a_finding_raises_only_on_the_courses_reviews(capsys):
     own = runtime.start(source="mine.csv")
     own.finding("over 80 % right", False)
     own.finding("over 70 % right", True)
-    assert capsys.readouterr().out == "– otherwise with this data: over 80 % right\n✓ over 70 % right\n"
+    said = "– otherwise with this data: over 80 % right\n– so with this data, too: over 70 % right\n"
+    assert capsys.readouterr().out == said  # no tick: the sentence is about other texts
+    runtime.start().finding("over 70 % right", True)
+    assert capsys.readouterr().out == "✓ over 70 % right\n"
     with pytest.raises(AssertionError, match="does not hold here: over 80 % right"):
         runtime.start().finding("over 80 % right", False)
     with pytest.raises(AssertionError, match="does not hold here: rows sum to 1"):
         own.claim("rows sum to 1", False)
+
+
+def test_a_finding_about_another_backbone_or_length_does_not_raise(capsys):
+    for own in (runtime.start(backbone="bert_base_zh"), runtime.start(max_length=64)):
+        own.finding("over 80 % right", False)
+        assert capsys.readouterr().out == "– otherwise with this data: over 80 % right\n"
+
+
+def test_a_report_begins_with_an_arrow(capsys):
+    for session in (runtime.start(), runtime.start(source="mine.csv")):
+        session.report("1.5 tokens a word")
+        assert capsys.readouterr().out == "→ 1.5 tokens a word\n"
 
 
 # ---- experiments

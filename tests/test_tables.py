@@ -45,6 +45,10 @@ def make_json_list(path):
 KINDS = {
     "commas": (lambda path: path.write_text(csv_text(",")), "text separated by commas"),
     "semicolons": (lambda path: path.write_text(csv_text(";")), "text separated by semicolons"),
+    "semicolons, the header in quotes": (
+        lambda path: path.write_text(csv_text(";").replace(";".join(COLUMNS), ";".join(f'"{c}"' for c in COLUMNS))),
+        "text separated by semicolons",
+    ),
     "tabs": (lambda path: path.write_text(csv_text("\t")), "text separated by tabs"),
     "tabs, quotes that mean nothing": (make_tsv_without_quotes, "text separated by tabs"),
     "bars": (lambda path: path.write_text(csv_text("|")), "text separated by bars"),

@@ -3,11 +3,14 @@
   setup    make the environment .venv from requirements.lock
   run      execute copies of all lessons in order; end with a table and the scores
            --data mine.csv: lessons 01, 05, 06 and 11 with your own texts; --text, --label, --validation, --test, --rare
+           --backbone, --max-length: another BERT, more tokens of a text
            --profile full: BERT-base on public data; wants an accelerator and a network
+  predict  label texts with the model that lesson 11 exported last: --data new.csv, or the texts themselves
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
            (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)
   experiments  make data/results/ anew: what needs many seeds or long training
   bench    compare the course with what one would pick instead; about an hour, results in benchmarks/
+  stress   full-size runs on seven sets of a reader's data (over an hour), results in data/results/
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
   lab      open JupyterLab
   lint     check code and workflows
@@ -249,6 +252,13 @@ def run() -> int:
     return subprocess.call([str(python_of(MAIN)), str(COURSE / "tools" / "lessons.py"), "run", *sys.argv[2:]])
 
 
+def predict() -> int:
+    """Label a reader's texts with an exported model."""
+    set_up(MAIN)
+    # Not `call`: the path of a reader's file counts from where the reader is.
+    return subprocess.call([str(python_of(MAIN)), "-m", "helpers.predicting", *sys.argv[2:]])
+
+
 def experiments() -> int:
     """Make the stored results anew; what is there and still right is kept."""
     set_up(MAIN)
@@ -261,6 +271,12 @@ def bench() -> int:
     names = ("job", "training", "training_step", "training_tries", "preparing_data", "answering")
     scripts = [f"benchmarks/{name}.py" for name in names]
     return int(any([call(script, *sys.argv[2:], environment=BENCH) for script in scripts]))  # a list: all of them run
+
+
+def stress() -> int:
+    """Run what is too long for `test`."""
+    set_up(MAIN)
+    return call("tools/stress.py", *sys.argv[2:])
 
 
 def outputs() -> int:
@@ -336,13 +352,19 @@ def unit_tests(marks: str = "", **variables) -> int:
     return failed or (call("-m", "pytest", "-m", alone, **variables) not in (0, NO_TESTS))
 
 
+def keep_compiled(folder: Path) -> dict[str, str]:
+    """Environment variables by which JAX compiles a program once for all tests: on a CPU that takes most of their time."""
+    limits = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder), **limits}
+
+
 def test() -> int:
     """All proofs, step by step, each with its time; 0 when all hold."""
     set_up(MAIN)
     set_up(WITHOUT_TENSORFLOW, TENSORFLOW_FAMILY)
     results = {}
     with tempfile.TemporaryDirectory(prefix="course-artifacts-") as empty:
-        variables = {"COURSE_ARTIFACTS": empty}
+        variables = {"COURSE_ARTIFACTS": empty, **keep_compiled(Path(empty) / "jax")}
         without = {"environment": WITHOUT_TENSORFLOW, "KERAS_BACKEND": "jax", **variables}
         steps = {
             "unit tests": lambda: unit_tests(**variables),
@@ -393,7 +415,9 @@ def doctor() -> int:
     return subprocess.call([sys.executable, str(COURSE / "tools" / "doctor.py")])
 
 
-COMMANDS = {c.__name__: c for c in (setup, run, test, experiments, bench, outputs, lab, lint, lock, doctor)}
+COMMANDS = {
+    c.__name__: c for c in (setup, run, predict, test, experiments, bench, stress, outputs, lab, lint, lock, doctor)
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:

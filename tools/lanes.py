@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MOST = 2  # at a time; more would need more memory than the README promises
 
@@ -123,6 +123,24 @@ class Queue:
             self.changed.notify_all()
 
 
+def come_before(job: Job, jobs: dict[str, Job]) -> set[str]:
+    """Names of all jobs that a job waits for, those that these wait for too; `jobs`: name -> job."""
+    needs = {name for name in job.needs if name in jobs}
+    return needs.union(*(come_before(jobs[name], jobs) for name in needs))
+
+
+def give_all_cores(jobs: list[Job]) -> list[Job]:
+    """The jobs; one that none can run beside, since all others come before it or after it, gets the whole machine."""
+    named = {job.name: job for job in jobs}
+    before = {job.name: come_before(job, named) for job in jobs}
+
+    def is_alone(job: Job) -> bool:
+        """Whether each other job comes before or after this one."""
+        return all(other in before[job.name] or job.name in before[other] for other in named if other != job.name)
+
+    return [replace(job, whole_machine=job.whole_machine or is_alone(job)) for job in jobs]
+
+
 def _do(job: Job, lane: int) -> Done:
     """Do one job. One that raises has failed: the others go on."""
     started = time.monotonic()
@@ -146,8 +164,9 @@ def run(jobs: Iterable[Job], lanes: int | None = None) -> dict[str, Done]:
 
     A job whose needs failed is not run. Raises ValueError when jobs wait for each other in a circle.
     """
-    queue = Queue(list(jobs))
-    _check_order(queue.jobs)
+    jobs = list(jobs)
+    _check_order(jobs)
+    queue = Queue(give_all_cores(jobs))
     everything = usable_cores()
     lanes = lanes or number_of_lanes()
     threads = [

@@ -28,11 +28,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
-from helpers import data, own_file, runtime
+from helpers import data, own_file, predicting, runtime
 
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
-CLAIM, OTHERWISE = "✓ ", "– otherwise"  # how the lines of `Session` begin
+CLAIM, ALSO, OTHERWISE, REPORT = "✓ ", "– so ", "– otherwise", "→ "  # how the lines of `Session` begin
 WITH_OWN_DATA = ["01", "05", "06", "11"]  # lessons that run on a reader's file
 
 
@@ -157,19 +157,19 @@ def printed_in(notebook: nbformat.NotebookNode) -> list[str]:
 
 def claims_in(notebook: nbformat.NotebookNode) -> int:
     """Number of claims that the lesson checked and printed."""
-    return sum(line.startswith(CLAIM) for line in printed_in(notebook))
+    return sum(line.startswith((CLAIM, ALSO, OTHERWISE)) for line in printed_in(notebook))
 
 
 def notes_in(notebook: nbformat.NotebookNode) -> list[str]:
-    """What a lesson found to be otherwise with a reader's data."""
-    return [line for line in printed_in(notebook) if line.startswith(OTHERWISE)]
+    """What a lesson reports of data and model, and what it found to be otherwise with a reader's data."""
+    return [line for line in printed_in(notebook) if line.startswith((REPORT, OTHERWISE))]
 
 
 def check_own_data(**options: str | None) -> str | dict:
     """What lessons take as `source` for a reader's data; ends the program with the reason when they cannot be used.
 
     `options`: fields of `own_file.Source`. Before any lesson starts: the remedy should not hide in the traceback of a cell.
-    Says how the data were understood, how they were split, and how much of them the default vocabulary does not know.
+    Says how the data were understood and how they were split.
     """
     options = {name: value for name, value in options.items() if value}
     try:
@@ -293,7 +293,7 @@ def keep_measured(rows: list[Row], path: Path) -> None:
 
 
 def print_table(rows: list[Row], minutes: float, gib: float) -> None:
-    """The lessons' table, then what lesson 06 scored and where lesson 11 left the export.
+    """The lessons' table, what they reported, the scores of lesson 06, and how to use what lesson 11 exported.
 
     `minutes` and `gib`: of the whole run, in which lessons stood side by side.
     """
@@ -301,16 +301,27 @@ def print_table(rows: list[Row], minutes: float, gib: float) -> None:
     for row in rows:
         print(f"{row.lesson:26}{row.minutes:8.1f}{row.gib:6.1f}{row.claims:16d}  {row.result}")
     print(f"{'together (GiB: at most)':26}{minutes:8.1f}{gib:6.1f}{sum(row.claims for row in rows):16d}")
-    for row in rows:
-        for note in row.notes:
-            print(f"{row.lesson[:2]}: {note}")
+    notes = [(row.lesson[:2], note) for row in rows for note in row.notes]
+    for number, note in sorted(notes, key=lambda each: each[1].startswith(OTHERWISE)):  # first what is reported
+        print(f"{number}: {note}")
     # Only what this run made: older scores or exports must not pass for its own.
     done = {row.lesson[:2] for row in rows if row.result == "ok"}
-    scores, export = runtime.artifacts_folder() / "scores.txt", runtime.artifacts_folder() / "saved_model"
     if "06" in done:
-        print(f"\n{scores.read_text(encoding='utf-8')}")
-    if "11" in done and runtime.choose_backend() == "tensorflow":  # without TensorFlow, lesson 11 skips it
-        print(f"The exported classifier (strings in, probabilities out): {export}")
+        print(f"\n{(runtime.artifacts_folder() / 'scores.txt').read_text(encoding='utf-8')}")
+    exported = [note for row in rows if row.lesson.startswith("11") for note in row.notes if note.startswith(MODEL)]
+    if "11" in done and exported:  # without TensorFlow, lesson 11 may export nothing
+        folder = predicting.latest().resolve()
+        served = "a bag of words, which no model server knows; `make serve` is planned."
+        if not (folder / "bag_of_words").is_dir():
+            served = f"{folder}/saved_model (TensorFlow) or onnx (onnxruntime); `make serve` is planned."
+        print(HOW_TO_USE.format(folder=folder, served=served))
+
+
+MODEL = f"{REPORT}The model"  # how lesson 11 begins the line that says where it lies
+HOW_TO_USE = """The model and its card: {folder}
+In Python:   from helpers import predicting; print(predicting.load().label(["a text"]))
+For a file:  make predict DATA=new.csv
+As a server: {served}"""
 
 
 def write_executed(path: Path, lane: int = 0) -> bool:
@@ -355,6 +366,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--validation", help="a file of the same form to choose with")
     parser.add_argument("--test", help="a file of the same form to judge with")
     parser.add_argument("--rare", choices=own_file.RARE, help="what to do with classes of fewer than 10 rows")
+    parser.add_argument(
+        "--backbone", help="a KerasHub preset, a folder or hf://owner/name instead of the profile's BERT"
+    )
+    parser.add_argument("--max-length", type=int, help="tokens read of a text instead of 128; what is beyond is cut")
     parser.add_argument("--profile", choices=list(runtime.PROFILES), help="what to run with (run only)")
     options = parser.parse_args(arguments)
     if options.command == "twins":
@@ -364,7 +379,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not isinstance(options.parameters, dict):
         parser.error("--parameters wants names and values: '{\"epochs\": 1}'")
     check_parameters(options.parameters, lessons([]))  # of any lesson: each takes those that it has
-    named = {name: value for name, value in (("source", options.data), ("profile", options.profile)) if value}
+    named = {name: getattr(options, name) for name in ("profile", "backbone", "max_length")}
+    named = {name: value for name, value in (("source", options.data), *named.items()) if value}
+    if options.backbone and Path(options.backbone).is_dir():  # the lessons run in a folder of their own
+        named["backbone"] = str(Path(options.backbone).resolve())
     own = {name: getattr(options, name) for name in ("text", "label", "validation", "test", "rare")}
     if options.data == "" or (options.data is None and any(own.values())):
         parser.error(

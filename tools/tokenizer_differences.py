@@ -90,7 +90,8 @@ def by_graph(tokenizer) -> Callable[[Sequence[str]], Ids]:
     import tensorflow as tf
 
     signature = [tf.TensorSpec([None], tf.string)]
-    function = tf.function(tokenization.token_ids_in_graph(tokenizer), input_signature=signature)
+    token_ids = tokenization.token_windows_in_graph(tokenizer, models.MAX_LENGTH)
+    function = tf.function(lambda texts: token_ids(texts)[0], input_signature=signature)
     return lambda texts: without_padding(function(tf.constant(list(texts), tf.string)).numpy())
 
 
@@ -100,8 +101,9 @@ def by_lite(tokenizer) -> Callable[[Sequence[str]], Ids]:
     import tensorflow_text
     from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
 
+    token_ids = tokenization.token_windows_in_lite(tokenizer, models.MAX_LENGTH)
     function = tf.function(
-        tokenization.token_ids_in_lite(tokenizer), input_signature=[tf.TensorSpec([1], tf.string, name="texts")]
+        lambda texts: token_ids(texts)[0], input_signature=[tf.TensorSpec([1], tf.string, name="texts")]
     )
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
     converter.allow_custom_ops = True
@@ -148,6 +150,27 @@ def differing(texts: Sequence[str], read: Callable[[Sequence[str]], Ids], truth=
     return [text for text, a, b in zip(texts, read(texts), truth(texts), strict=True) if a != b]
 
 
+def compare_probabilities(texts: Sequence[str]) -> dict[str, float]:
+    """Largest difference in any probability from Keras's, on the course's classifier with its untrained head: by export."""
+    import tensorflow as tf
+
+    from helpers import export, finetuning, predicting
+
+    classifier = models.make_classifier()
+    expected = finetuning.predict_proba(classifier, texts)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        served = tf.saved_model.load(str(export.write_saved_model(classifier, folder / "saved_model")))
+        lite = export.lite_path(export.write_lite(classifier, folder / "lite", [], ["float32"]), "float32")
+        runtimes = {
+            "SavedModel": lambda part: served.predict(tf.constant(list(part))).numpy(),
+            "LiteRT float32": export.LiteModel(lite),
+            "ONNX": predicting.OnnxModel(export.write_onnx(classifier, folder / "onnx")),
+        }
+        found = {name: [run(part) for part in parts_of(texts, 50)] for name, run in runtimes.items()}
+    return {name: float(np.abs(np.concatenate(answers) - expected).max()) for name, answers in found.items()}
+
+
 # ---- all of it
 
 
@@ -162,8 +185,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strings", type=int, default=100_000, help="random strings (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th character (default: all)")
+    parser.add_argument("--probabilities", type=int, help="compare instead the probabilities of so many random strings")
     options = parser.parse_args()
     runtime.start()
+    if options.probabilities:
+        for name, difference in compare_probabilities(random_texts(options.probabilities)).items():
+            print(f"{name}: {options.probabilities} strings, largest difference in a probability {difference:.1g}")
+        return
     characters = assigned_characters()[:: options.every]
     texts = texts_of(characters) + random_texts(options.strings)
     print(f"{len(characters)} characters in three texts each, and {options.strings} random strings")

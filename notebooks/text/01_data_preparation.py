@@ -37,12 +37,15 @@ max_rows = 5000  # of your own table: more are sampled; None: take all
 near_duplicate_threshold = 0.5
 # reviews a batch, for the padding figure; None: the profile's (small: 16)
 batch_size = None
+backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
+# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+max_length = None
 
 # %%
-from helpers import cleaning, data, evaluation, figures, finetuning, models
-from helpers import runtime, words
+from helpers import candidates, cleaning, data, evaluation, figures, finetuning
+from helpers import models, own_file, runtime, words
 
-course = runtime.start(seed, profile, source)
+course = runtime.start(seed, profile, source, backbone, max_length)
 batch_size = batch_size or course.profile.batch_size
 
 # %% [markdown]
@@ -260,7 +263,8 @@ print(table.assign(texts=table.sum(axis=1)).to_string())
 # %%
 sides = [splits[name][:5000].assign(side=name) for name in data.SPLIT_SHARES]
 rows = pd.concat(sides, ignore_index=True)
-pairs = cleaning.find_near_duplicates(rows["text"].tolist())
+divide = cleaning.divide_english if course.on_reviews else own_file.divide
+pairs = cleaning.find_near_duplicates(rows["text"].tolist(), divide=divide)
 crossing = sum(rows["side"][i] != rows["side"][j] for i, j in pairs)
 print(f"{len(pairs)} near-duplicate pairs within the three splits, ", end="")
 print(f"{crossing} of them across")
@@ -273,7 +277,7 @@ course.finding("no text has a near-duplicate on another side", crossing == 0)
 # fits, then goes on with the rest. We build it ourselves:
 
 # %%
-tokenizer = models.load_tokenizer()
+tokenizer = models.load_tokenizer(course.profile.backbone)
 vocabulary = set(tokenizer.get_vocabulary())
 
 
@@ -304,7 +308,7 @@ ids = models.token_ids(tokenizer, [text])[0]
 print([tokenizer.id_to_token(int(i)) for i in ids])
 print(ids)
 mine = [tokenizer.token_to_id(piece) for piece in word_pieces("unputdownable")]
-course.claim(
+course.finding(
     "our pieces of 'unputdownable' are those of `tokenizers`",
     list(ids[1 : 1 + len(mine)]) == mine,
 )
@@ -349,8 +353,9 @@ ids = models.token_ids(tokenizer, [chinese])[0]
 print([tokenizer.id_to_token(int(i)) for i in ids])
 models.warn_if_unknown(tokenizer, [chinese])
 share = models.unknown_share(tokenizer, [chinese])
-course.claim("over half of its tokens are unknown", share > 0.5)
-models.warn_if_unknown(tokenizer, splits["train"]["text"].tolist())
+course.finding("over half of its tokens are unknown", share > 0.5)
+if warning := models.warn_if_unknown(tokenizer, splits["train"]["text"].tolist()):
+    course.report(warning)
 few = models.unknown_share(tokenizer, splits["train"]["text"].tolist()) < 0.001
 course.finding("in the training texts fewer than 1 in 1,000 are", few)
 
@@ -359,16 +364,19 @@ course.finding("in the training texts fewer than 1 in 1,000 are", few)
 
 # %% tags=["nbval-ignore-output"]
 train = splits["train"]
-token_ids = models.token_ids(tokenizer, train["text"].tolist())
+length = course.profile.max_length
+token_ids = models.token_ids(tokenizer, train["text"].tolist(), length)
 counts = pd.Series(map(len, token_ids))
+facts = models.describe_tokens(tokenizer, train["text"].tolist(), length)
+course.report("training texts: " + ", ".join(f"{v:.3g} {k}" for k, v in facts.items()))
 figures.show(
-    figures.lengths(counts, models.MAX_LENGTH),
+    figures.lengths(counts, length),
     "Histogram of tokens a text. Most of the course's reviews have 10 to 40 tokens, few"
     " over 80, none as many as the cut at 128.",
 )
 
 # %%
-course.finding("no training text is cut", counts.max() < models.MAX_LENGTH)
+course.finding("no training text is cut", facts["% of texts cut"] == 0)
 course.finding(
     "half of the training texts have at most 24 tokens", counts.median() <= 24
 )
@@ -393,7 +401,7 @@ grouped = finetuning.LengthGroupedBatches(
 starts = range(0, len(train), batch_size)
 in_order = [range(i, min(i + batch_size, len(train))) for i in starts]
 shares = {
-    "all padded to 128": counts.sum() / (len(counts) * models.MAX_LENGTH),
+    "all padded to 128": counts.sum() / (len(counts) * length),
     "each batch to its longest": real_share(in_order),
     "grouped by length": real_share(grouped),
 }
@@ -427,7 +435,10 @@ truth = validation["label"].to_numpy()
 majority = evaluation.majority(
     train["label"].to_numpy(), len(validation), len(label_names)
 )
-bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+if course.on_reviews:
+    bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+else:  # of words or of characters, whichever is better on validation
+    bag_of_words, _ = candidates.fit_bag_of_words(train, validation)
 probabilities = bag_of_words.predict_proba(validation["text"])
 table = evaluation.compare(truth, {"majority": majority, "bag of words": probabilities})
 print((100 * table[["accuracy", "low", "high"]]).round(0).astype(int).to_string())

@@ -33,7 +33,10 @@ profile = "small"
 # None: what the profile names
 source = None
 max_rows = 5000  # of your own table: more are sampled; None: take all
-epochs = 3  # times that the model sees all training reviews
+backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
+# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+max_length = None
+epochs = None  # readings of all training reviews; None: 3, of small classes more
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 train_limit = None  # use only so many training reviews (None: all)
@@ -43,21 +46,19 @@ test_limit = None  # use only so many test reviews (None: all)
 import numpy as np
 import pandas as pd
 
-from helpers import architecture, data, evaluation, words
-from helpers import figures, finetuning, models, runtime
+from helpers import architecture, candidates, data, evaluation, words
+from helpers import figures, models, runtime
 
-course = runtime.start(seed, profile, source)
+course = runtime.start(seed, profile, source, backbone, max_length)
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size = batch_size or course.profile.batch_size
-learning_rate = learning_rate or course.profile.learning_rate
-recipe = finetuning.Recipe(
-    epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-)
 train, test = splits["train"][:train_limit], splits["test"][:test_limit]
 validation = splits["validation"]
-classifier, _ = finetuning.load_or_fine_tune(
+recipe = candidates.make_recipe(
+    course.profile, train, epochs, batch_size, learning_rate, seed
+)
+chosen = candidates.load_or_choose(
     train, validation, recipe, course.profile.backbone, len(label_names)
 )
 
@@ -74,7 +75,7 @@ classifier, _ = finetuning.load_or_fine_tune(
 
 # %%
 labels = test["label"].to_numpy()
-probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
+probabilities = chosen.predict_proba(test["text"])
 print("probabilities", probabilities.shape)
 
 # %% [markdown]
@@ -143,9 +144,13 @@ course.finding(
 # what a search would.
 
 # %% tags=["nbval-ignore-output"]
-bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+if course.on_reviews:
+    bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+else:  # of words or of characters, whichever is better on validation
+    bag_of_words = chosen.bag_of_words
+ours = "fine-tuned MiniLM" if course.on_reviews else f"winner ({chosen.name})"
 rivals = {
-    "fine-tuned MiniLM": probabilities,
+    ours: probabilities,
     "bag of words": bag_of_words.predict_proba(test["text"]),
 }
 found = {name: evaluation.curves(labels, values) for name, values in rivals.items()}
@@ -159,8 +164,8 @@ figures.show(
 areas = {name: curve["roc_area"] for name, curve in found.items()}
 if train_limit is None:
     course.finding(
-        "MiniLM's area under the ROC curve is over 0.87",
-        areas["fine-tuned MiniLM"] > 0.87,
+        "the model's area under the ROC curve is over 0.87",
+        areas[ours] > 0.87,
     )
 
 # %% [markdown]
@@ -202,7 +207,7 @@ course.claim("Wilson's interval begins near one half", 0.5 < formula[0] < 0.52)
 # %% tags=["nbval-ignore-output"]
 majority = evaluation.majority(train["label"].to_numpy(), len(test), len(label_names))
 answers = {"majority": majority, "bag of words": rivals["bag of words"]}
-answers["fine-tuned MiniLM"] = probabilities
+answers[ours] = probabilities
 table = evaluation.compare(labels, answers)
 figures.show(
     figures.accuracies(table, "Accuracy on the test reviews"),
@@ -214,10 +219,10 @@ figures.show(
 print(evaluation.save_scores(table, len(test), runtime.artifacts_folder()))
 
 # %%
-in_order = ("fine-tuned MiniLM", "bag of words", "majority")
+in_order = (ours, "bag of words", "majority")
 bert, baseline, majority = (table.loc[name] for name in in_order)
 course.finding(
-    "MiniLM beats the majority by over 15 points",
+    "the model beats the majority by over 15 points",
     bert["accuracy"] > majority["accuracy"] + 0.15,
 )
 if train_limit is None:
@@ -235,7 +240,7 @@ if train_limit is None:
 both = probabilities, rivals["bag of words"]
 pair = evaluation.mcnemar(labels, *both)
 low, high = evaluation.difference_interval(labels, *both)
-print(f"MiniLM alone is right {pair['only_first']} times, ", end="")
+print(f"{ours} alone is right {pair['only_first']} times, ", end="")
 print(f"the bag of words alone {pair['only_second']} times")
 print(f"p = {pair['p_value']:.1g}; ", end="")
 print(f"difference {100 * low:.1f} to {100 * high:.1f} points")
@@ -246,7 +251,7 @@ if train_limit is None:
         "so uneven a split has a probability under 0.05 by chance",
         pair["p_value"] < 0.05,
     )
-    course.finding("MiniLM gains, the whole interval is above 0", low > 0)
+    course.finding("the model gains, the whole interval is above 0", low > 0)
     # The widths of independent intervals add up as squares.
     apart = np.hypot(bert["high"] - bert["low"], baseline["high"] - baseline["low"])
     course.finding(
@@ -263,15 +268,15 @@ if train_limit is None:
 # calibration error** (ECE). **Temperature scaling** divides all logits by one number, fitted on the validation reviews.
 
 # %% tags=["nbval-ignore-output"]
-on_validation = finetuning.predict_proba(classifier, validation["text"].tolist())
+on_validation = chosen.predict_proba(validation["text"])
 temperature = evaluation.fit_temperature(validation["label"].to_numpy(), on_validation)
 scaled = evaluation.apply_temperature(probabilities, temperature)
 errors = {
     "as trained": evaluation.calibration_error(labels, probabilities),
     "scaled": evaluation.calibration_error(labels, scaled),
 }
-print(f"temperature {temperature:.2f}; ECE ", end="")
-print(f"{errors['as trained']:.3f} as trained, {errors['scaled']:.3f} scaled")
+said = f"{errors['as trained']:.3f} as trained, {errors['scaled']:.3f} scaled"
+course.report(f"on the test, calibration error (ECE) {said}; temperature {temperature:.2f}")
 tables = {
     "as trained": evaluation.reliability(labels, probabilities),
     "scaled": evaluation.reliability(labels, scaled),
@@ -289,7 +294,7 @@ course.claim(
 )
 if train_limit is None:
     course.finding(
-        "fine-tuning left the model too sure: the temperature is over 1.1",
+        "the model is too sure: the temperature is over 1.1",
         temperature > 1.1,
     )
     course.finding(
@@ -338,7 +343,7 @@ if {"plain", "implied"} <= set(test.get("style", [])):
 # %% tags=["nbval-ignore-output"]
 if "later" in splits:
     later = splits["later"][splits["later"]["label"] >= 0][:test_limit]
-    there = finetuning.predict_proba(classifier, later["text"].tolist())
+    there = chosen.predict_proba(later["text"])
     truth = later["label"].to_numpy()
     accuracy = evaluation.accuracy(truth, there)
     low, high = evaluation.accuracy_interval(truth, there)
@@ -380,7 +385,7 @@ if "implied" in set(worst.get("style", [])):
 # %%
 if "undecided" in splits:
     texts = splits["undecided"]["text"].tolist()[:test_limit]
-    undecided = finetuning.predict_proba(classifier, texts)
+    undecided = chosen.predict_proba(texts)
     course.finding(
         "on average it is less sure of three-star reviews",
         undecided.max(axis=1).mean() < probabilities.max(axis=1).mean(),
@@ -427,13 +432,13 @@ else:
 # (lesson 02).
 
 # %%
-backbone = classifier.backbone
-numbers = models.parameter_count(classifier.model)
-shape = backbone.num_layers, backbone.hidden_dim, backbone.intermediate_dim
+bert = chosen.classifier.backbone
+numbers = models.parameter_count(chosen.classifier.model)
+shape = bert.num_layers, bert.hidden_dim, bert.intermediate_dim
 work = architecture.forward_operations(*shape, tokens=24)
 print(f"{numbers:,} parameters, {4 * numbers / 1e6:.0f} MB in float32, ", end="")
 print(f"{work / 1e9:.2f} billion operations a text")
-share = backbone.vocabulary_size * backbone.hidden_dim / numbers
+share = bert.vocabulary_size * bert.hidden_dim / numbers
 print(f"{share:.0%} of the parameters are the vocabulary's vectors")
 
 # %% [markdown]
@@ -443,7 +448,7 @@ print(f"{share:.0%} of the parameters are the vocabulary's vectors")
 # %% tags=["nbval-ignore-output"]
 texts = test["text"].tolist()[:320]
 timed = {
-    "MiniLM": lambda batch: finetuning.predict_proba(classifier, batch),
+    ours: chosen.predict_proba,
     "bag of words": bag_of_words.predict_proba,
 }
 for name, predict in timed.items():

@@ -35,7 +35,10 @@ profile = "small"
 # None: what the profile names
 source = None
 max_rows = 5000  # of your own table: more are sampled; None: take all
-epochs = 3  # times that the model sees all training reviews
+backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
+# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+max_length = None
+epochs = None  # readings of all training reviews; None: 3, of small classes more
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 train_limit = None  # use only so many training reviews (None: all)
@@ -44,22 +47,24 @@ number_of_texts = 200  # reviews on which exports and model are compared
 # %%
 import numpy as np
 
-from helpers import data, evaluation, finetuning, models, runtime, tokenization
+from helpers import candidates, data, evaluation, finetuning, models
+from helpers import own_file, predicting, runtime, tokenization, words
 
 # answers are compared to many digits
-course = runtime.start(seed, profile, source, dtype_policy="float32")
+course = runtime.start(
+    seed, profile, source, backbone, max_length, dtype_policy="float32"
+)
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
-batch_size = batch_size or course.profile.batch_size
-learning_rate = learning_rate or course.profile.learning_rate
-recipe = finetuning.Recipe(
-    epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-)
 train, validation, test = (splits[name] for name in ("train", "validation", "test"))
-classifier, _ = finetuning.load_or_fine_tune(
-    train[:train_limit], validation, recipe, course.profile.backbone, len(label_names)
+recipe = candidates.make_recipe(
+    course.profile, train[:train_limit], epochs, batch_size, learning_rate, seed
 )
+names = course.profile.backbone, len(label_names)
+chosen = candidates.load_or_choose(train[:train_limit], validation, recipe, *names)
+classifier = chosen.classifier
+home = candidates.model_folder(chosen, data.name_of(course.source))
 
 # %% [markdown]
 # ## What must go along
@@ -69,6 +74,7 @@ classifier, _ = finetuning.load_or_fine_tune(
 
 # %%
 from dataclasses import replace
+from pathlib import Path
 
 import keras_hub
 
@@ -80,13 +86,13 @@ pieces = [
     for tokenizer in (classifier.tokenizer, careless)
 ]
 print(*pieces, sep="\n")
-course.claim("the careless one gives the model other pieces", pieces[0] != pieces[1])
+course.finding("the careless one gives the model other pieces", pieces[0] != pieces[1])
 
 # %%
 right = finetuning.predict_proba(classifier, texts)
 wrong = finetuning.predict_proba(replace(classifier, tokenizer=careless), texts)
 course.finding("the careless one gives another answer", abs(right - wrong).max() > 1e-3)
-if train_limit is None and epochs >= 3:
+if train_limit is None and recipe.epochs >= 3 and course.on_reviews:
     course.finding(
         "with its own tokenizer the model hears praise (over 0.9)", right[0, 1] > 0.9
     )
@@ -107,8 +113,7 @@ if train_limit is None and epochs >= 3:
 if course.has_tensorflow("the export of a SavedModel"):
     from helpers import export
 
-    place = runtime.artifacts_folder() / "saved_model"
-    folder = export.write_saved_model(classifier, place, label_names)
+    folder = export.write_saved_model(classifier, home / "saved_model", label_names)
     print(sorted(path.name for path in folder.iterdir()))
 
 # %% [markdown]
@@ -120,7 +125,7 @@ if course.has_tensorflow("the size of the export"):
     weights = 4 * models.parameter_count(classifier.model)
     ratio = export.size_in_bytes(folder) / weights
     print(f"weights {weights / 1e6:.0f} MB")
-    course.claim(
+    course.finding(
         "the whole export is at most 5 % larger than its weights", 1 <= ratio < 1.05
     )
 
@@ -159,7 +164,8 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
     answers = served.predict(two).numpy()
     print([label_names[row.argmax()] for row in answers])
     told_apart = answers[0, 1] > 0.5 > answers[1, 1]
-    course.finding("a loved and a loathed thing are told apart", told_apart)
+    if course.on_reviews:
+        course.finding("a loved and a loathed thing are told apart", told_apart)
 
 # %% [markdown]
 # ## The TF-Hub pair
@@ -169,7 +175,7 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the TF-Hub pair"):
-    pair = export.write_hub_pair(classifier, runtime.artifacts_folder() / "hub_pair")
+    pair = export.write_hub_pair(classifier, home / "hub_pair")
     preprocess = hub.load(str(pair / "preprocess"))
     encoder = hub.load(str(pair / "encoder"))
     backbone_width = classifier.backbone.hidden_dim
@@ -209,7 +215,7 @@ if course.has_tensorflow("training the loaded encoder"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about it"):
-    course.claim("the loss falls", losses[-1] < losses[0])
+    course.finding("the loss falls", losses[-1] < losses[0])
     stayed = np.array_equal(first, variables[1].numpy())
     course.claim("the encoder's own weights have moved", not stayed)
 
@@ -225,8 +231,7 @@ if course.has_tensorflow("the claim about it"):
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
     samples = train["text"].tolist()[:100]
-    place = runtime.artifacts_folder() / "lite"
-    lite_folder = export.write_lite(classifier, place, samples)
+    lite_folder = export.write_lite(classifier, home / "lite", samples)
     paths = {kind: export.lite_path(lite_folder, kind) for kind in export.LITE_KINDS}
     # "full int8" computes in whole numbers altogether, calibrated on 100 training
     # texts. It has no tokenizer inside.
@@ -235,7 +240,8 @@ if course.has_tensorflow("LiteRT"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the ids inside LiteRT"):
-    expected = models.token_ids(classifier.tokenizer, texts)
+    window = classifier.window  # tokens read at once
+    expected = models.token_ids(classifier.tokenizer, texts, window)
     inside = [lite["int8"].outputs(text)["token_ids"][0] for text in texts]
     same = [
         row[: len(ids)].tolist() == ids.tolist()
@@ -253,11 +259,11 @@ table = tokenization.make_table(tokenization.rules_of(classifier.tokenizer))
 for character in "É…½，好\u00ad\u00a0":  # what the table does not name stays as it is
     becomes = table.get(ord(character), character)
     print(f"U+{ord(character):04X}  {character!r:9} becomes {becomes!r}")
-words = tokenization.divide_words("Très bon… ½ price，好吃", table)
-print(words)
+divided = tokenization.divide_words("Très bon… ½ price，好吃", table)
+print(divided)
 course.finding(
     "after the table only spaces divide words",
-    words == ["tres", "bon", "…", "½", "price", "，", "好", "吃"],
+    divided == ["tres", "bon", "…", "½", "price", "，", "好", "吃"],
 )
 
 # %% [markdown]
@@ -273,15 +279,16 @@ course.finding(
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("ONNX"):
-    onnx_folder = export.write_onnx(classifier, runtime.artifacts_folder() / "onnx")
-    onnx = {kind: export.OnnxModel(onnx_folder, kind) for kind in ("float32", "int8")}
+    onnx_folder = export.write_onnx(classifier, home / "onnx")
+    kinds = "float32", "int8"
+    onnx = {kind: predicting.OnnxModel(onnx_folder, kind) for kind in kinds}
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the ids for ONNX"):
-    feed = onnx["float32"].feed(texts)
+    encoded = [windows[0].ids for windows in onnx["float32"].windows_of(texts)]
     rows = [
-        row[: len(ids)].tolist() == ids.tolist()
-        for row, ids in zip(feed["token_ids"], expected, strict=True)
+        row[: len(ids)] == ids.tolist()
+        for row, ids in zip(encoded, expected, strict=True)
     ]
     course.finding("tokenizer.json gives the same ids for every text", all(rows))
     print(sorted(path.name for path in onnx_folder.iterdir()))
@@ -315,7 +322,7 @@ if course.has_tensorflow("the claims about it"):
     course.finding("LiteRT int8 gives the same answer to over 96 %", same > 0.96)
     course.finding("ONNX int8 to over 90 %", agreement["ONNX int8"] > 0.90)
     smaller = size["LiteRT int8"] < size["LiteRT float32"] / 3
-    course.claim("LiteRT int8 is under a third of float32", smaller)
+    course.finding("LiteRT int8 is under a third of float32", smaller)
     wrong = agreement["LiteRT full int8"] < 0.90
     course.finding("full int8 is wrong far more often: under 90 % the same", wrong)
     faster = ms["LiteRT int8"] < ms["Keras predict"]
@@ -341,30 +348,56 @@ if course.has_tensorflow("the claims about it"):
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
     name = data.name_of(course.source)
-    facts = {"backbone": course.profile.backbone, "data": name}
+    facts = {"model": chosen.name, "data": name}
+    facts["backbone"] = Path(course.profile.backbone).name
     facts["classes"] = ", ".join(label_names)
     parts = {"training": train[:train_limit], "validation": validation, "test": test}
     facts |= {f"{name} texts": f"{len(part):,}" for name, part in parts.items()}
-    facts["recipe"] = f"{epochs} epochs, batch {batch_size}, "
-    facts["recipe"] += f"learning rate {learning_rate}, seed {seed}"
-    facts["licence of the weights"] = "Apache-2.0"
+    facts["recipe"] = f"{recipe.epochs} epochs, batch {recipe.batch_size}, "
+    facts["recipe"] += f"learning rate {recipe.learning_rate}, seed {seed}"
+    if course.profile.backbone == models.MINILM:
+        facts["licence of the weights"] = "Apache-2.0"
+    if chosen.name == "bag of words":
+        facts["exports"] = "of BERT, which lost to the bag of words; that one answers"
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
-    probabilities = finetuning.predict_proba(classifier, test["text"].tolist())
+    probabilities = chosen.predict_proba(test["text"])
     scores = evaluation.compare(test["label"].to_numpy(), {"this model": probabilities})
-    longest = np.array([len(ids) for ids in models.token_ids(
-        classifier.tokenizer, test["text"].tolist(), max_length=10**6)])
-    limits = {
-        "unknown tokens": models.unknown_share(classifier.tokenizer, test["text"]),
-        "texts cut": (longest > models.MAX_LENGTH).mean(),
-        "calibration error": evaluation.calibration_error(test["label"], probabilities),
-    }
-    print(evaluation.write_card(folder, facts, scores, table, label_names, limits))
+    limits = models.describe_tokens(
+        classifier.tokenizer, test["text"].tolist(), classifier.max_length
+    )
+    calibration = evaluation.calibration_error(test["label"], probabilities)
+    limits["% calibration error"] = 100 * calibration
+    print(evaluation.write_card(home, facts, scores, table, label_names, limits))
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about the card"):
-    course.claim("the card lies in the export", (folder / "README.md").is_file())
+    course.claim("the card lies beside the exports", (home / "README.md").is_file())
+
+# %% [markdown]
+# ## Use it
+#
+# All of this lies in one folder, named after the data and a hash of what decided the model, so another run does not overwrite it. `latest`
+# points at it. If lesson 05 found a bag of words better than BERT on your data, its terms and weights lie there, too, and it is what answers.
+# `helpers.predicting` needs neither Keras nor TensorFlow; `make predict DATA=new.csv` does the same for a whole file.
+
+# %% tags=["nbval-ignore-output"]
+if chosen.name == "bag of words":
+    with runtime.written_whole(home / "bag_of_words", folder=True) as unfinished:
+        words.write_bag_of_words(chosen.bag_of_words, chosen.counts, unfinished)
+    predicting.write_facts(home, "bag_of_words", label_names)
+elif course.backend == "tensorflow":
+    predicting.write_facts(home, "onnx", label_names)
+if (home / "model.json").is_file():
+    course.report(f"The model ({chosen.name}) lies in {home.name}.")
+    print(predicting.load(home).label(["Everything was wonderful.", "A waste."]))
+
+# %%
+if (home / "model.json").is_file():
+    some = [own_file.clean_text(text) for text in test["text"][:50]]
+    elsewhere, here = predicting.load(home)(some), chosen.predict_proba(some)
+    course.claim("it answers as the model here, to 0.0001", abs(elsewhere - here).max() < 1e-4)
 
 # %% [markdown]
 # ## What this does not show
