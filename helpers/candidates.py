@@ -77,7 +77,7 @@ def fit_bag_of_words(train: pd.DataFrame, validation: pd.DataFrame) -> tuple[obj
     best, found = -1.0, None
     labels = validation["label"].to_numpy()
     for kind in words.KINDS:
-        if kind == "words" and not train["text"].str.contains(words.WORD).any():
+        if kind == "words" and not any(map(re.compile(words.WORD).search, train["text"])):
             continue  # texts of emoji or single characters: no word to count
         for weights in (False, True)[: 1 + is_uneven(train["label"].to_numpy())]:
             model = words.bag_of_words(kind=kind, class_weights=weights).fit(train["text"], train["label"])
@@ -102,7 +102,7 @@ def put_head(classifier: models.Classifier, regression) -> None:
     finetuning.assign([layer.kernel, layer.bias], [kernel, biases - scaler.mean_ @ kernel])
 
 
-NAMES = ("bag of words", "frozen", "full")  # of equals the first, the cheapest, is taken
+NAMES = ("bag of words", "frozen", "full")  # where both scores are equal the first, the cheapest, is taken
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,11 @@ def load_or_choose(
     """Fit the candidates, or load them: an artifact that lesson 05 makes and others load.
 
     Arguments as in `finetuning.load_or_fine_tune`; class weights are settled here (`settle_weights`). `features`: what
-    `finetuning.mean_features` gives for training and validation texts, from who has them already.
+    `finetuning.mean_features` gives for training and validation texts, from who has them already. Raises ValueError where
+    a class has no training text.
     """
+    if missing := sorted(set(range(num_classes)) - set(train["label"])):
+        raise ValueError(f"No training text has the labels {missing}: take more rows (train_limit), or leave them out.")
     labels = validation["label"].to_numpy()
 
     def make(folder: Path) -> None:
@@ -213,5 +216,5 @@ def _load(folder: Path, train, validation, recipe, source, num_classes) -> Chose
 
 def model_folder(chosen: Chosen, data_name: str) -> Path:
     """Where a model's exports belong: artifacts/models/NAME-HASH, the data's name and the first digits of the key."""
-    name = re.sub(r"[^\w.-]+", "_", data_name).strip("._") or "data"
+    name = re.sub(r"[^\w.-]+", "_", data_name).strip("._")[:80] or "data"
     return runtime.artifacts_folder() / "models" / f"{name}-{chosen.key[:8]}"

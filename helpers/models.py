@@ -351,13 +351,13 @@ def describe_tokens(tokenizer, texts: Sequence[str], max_length: int = MAX_LENGT
     Words as `own_file.divide` finds them, [CLS] and [SEP] not counted. Many pieces a word mean a vocabulary made for
     other texts, even where hardly anything is unknown.
     """
-    lengths = np.array([len(row) for row in token_ids(tokenizer, texts, max_length=sys.maxsize)])
-    number = sum(len(own_file.divide(text)) for text in texts)
+    lengths = np.array([len(row) for row in token_ids(tokenizer, texts, max_length=sys.maxsize)]) - 2
+    number, room = sum(len(own_file.divide(text)) for text in texts), max_length - 2
     return {
-        "tokens a word": float((lengths - 2).sum() / max(number, 1)),
+        "tokens a word": float(lengths.sum() / max(number, 1)),
         "% of tokens unknown": 100 * unknown_share(tokenizer, texts),
-        "% of tokens cut": 100 * float((lengths - np.minimum(lengths, max_length)).sum() / max(lengths.sum(), 1)),
-        "% of texts cut": 100 * float((lengths > max_length).mean()) if len(lengths) else 0.0,
+        "% of tokens cut": 100 * float(np.maximum(lengths - room, 0).sum() / max(lengths.sum(), 1)),
+        "% of texts cut": 100 * float((lengths > room).mean()) if len(lengths) else 0.0,
     }
 
 

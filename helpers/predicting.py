@@ -115,7 +115,7 @@ def load(folder: Path | str | None = None) -> Model:
         raise FileNotFoundError(f"There is no model in {folder}. Lesson 11 exports one: `make run DATA=mine.csv`.")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        kind, labels = facts["kind"], tuple(facts["labels"])
+        kind, labels = KINDS[KINDS.index(facts["kind"])], tuple(facts["labels"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}). Export the model again.") from error
     if kind == "bag_of_words":
@@ -154,7 +154,11 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{row.label}  {row.probability:.3f}  {text}")
             return
         path = Path(options.data)
-        output = Path(options.output or path.with_name(f"{path.name.split('.')[0]}.predictions.csv"))
+        output = Path(
+            options.output or path.with_name(f"{path.name.removesuffix('.gz').removesuffix('.csv')}.predictions.csv")
+        )
+        if output.resolve() == path.resolve():
+            sys.exit(f"{output} is the file of the texts itself. Name another one by --output.")
         found = predict_file(model, path, options.text, output)
     except (FileNotFoundError, ValueError) as error:  # DataError is a ValueError
         sys.exit(str(error))

@@ -214,7 +214,10 @@ def token_windows_in_lite(tokenizer, length: int, number: int = 1):
         ids = pieces.tokenize(words.tokenize(text).values).values[: number * inner]
         size = tf.shape(ids)[0]
         rows = tf.reshape(tf.pad(ids, [[0, number * inner - size]]), [number, inner])
-        sizes = tf.clip_by_value(size - inner * np.arange(number, dtype="int32"), 0, inner)[:, None]
+        sizes = (size - inner * np.arange(number, dtype="int32"))[:, None]
+        sizes = tf.where(
+            sizes < 0, 0, tf.where(sizes > inner, inner, sizes)
+        )  # clip(x, 0, 6) would become a Relu6 of floats
         columns = np.arange(inner + 1, dtype="int32")[None, :]
         after = tf.where(columns == sizes, tokenizer.sep_token_id, tokenizer.pad_token_id)
         rows = tf.where(columns < sizes, tf.pad(rows, [[0, 0], [0, 1]]), after)

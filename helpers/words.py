@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -82,18 +83,27 @@ def write_bag_of_words(fitted, kind: str, folder: Path) -> None:
     np.savez_compressed(folder / "weights.npz", classes=regression.classes_, **arrays)
 
 
+# What json, zipfile and NumPy raise where a file is gone, cut short or changed.
+DAMAGE = (KeyError, TypeError, ValueError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
 def read_bag_of_words(folder: Path):
     """The model that `write_bag_of_words` wrote. Raises ValueError where the files are damaged or do not fit together."""
     try:
         facts = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
         model = bag_of_words(kind=facts["kind"])
         with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
-            model[0].set_params(vocabulary=facts["terms"], min_df=1)
+            model[0].set_params(vocabulary=facts["terms"])
             model[0].idf_ = arrays["idf"]
             regression = model[-1]
             regression.classes_, regression.coef_ = arrays["classes"], arrays["coef"]
             regression.intercept_ = arrays["intercept"]
+        rows = (
+            len(regression.classes_) if len(regression.classes_) > 2 else 1
+        )  # for two classes one row stands for both
+        if not len(regression.coef_) == len(regression.intercept_) == rows:
+            raise ValueError("weights of different numbers of classes")
         model.predict_proba([""])
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise ValueError(f"The bag of words in {folder} is damaged ({error}). Make it again.") from error
     return model

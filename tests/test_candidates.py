@@ -395,6 +395,17 @@ def test_weights_that_were_settled_reach_the_frozen_head_the_training_and_the_re
         assert len(features) == len(part) and labels.tolist() == part["label"].tolist()
 
 
+def test_features_that_are_there_already_are_not_computed_again(forced, monkeypatch):
+    forced((0.1, 0.8, 0.7, 0.9))
+    monkeypatch.setattr(finetuning, "mean_features", None)
+    seen, fit = [], finetuning.fit_frozen_head
+    monkeypatch.setattr(finetuning, "fit_frozen_head", lambda *given, **on: seen.append(given) or fit(*given, **on))
+    features = [np.random.default_rng(1).normal(size=(number, 16)) for number in (64, 40)]
+    choose(features=features, remake=True)
+    assert [given[0] is features[0] for given in seen] == [True]
+    assert seen[0][1].tolist() == reviews()["label"].tolist()
+
+
 def test_all_that_decides_the_choice_is_in_its_key(monkeypatch):
     keys = []
     spy = lambda name, make, inputs, sources, remake: keys.append(runtime.artifact_key(inputs, sources))  # noqa: E731
@@ -406,7 +417,7 @@ def test_all_that_decides_the_choice_is_in_its_key(monkeypatch):
         {"validation": reviews(40, 2)},
         {"recipe": replace(TINY, by_macro_f1=True)},
         {"source": "another"},
-        {"num_classes": 3},
+        {"num_classes": 1},
     ]
     for call in calls * 2:
         candidates.load_or_choose(**{"train": reviews(), "validation": reviews(40, 1), "recipe": TINY} | call)
@@ -433,7 +444,8 @@ def test_the_choice_is_described_beside_the_others_in_their_order():
     [
         ("reviews", "reviews-01234567"),
         ("a b/ü.csv", "a_b_ü.csv-01234567"),
-        ("glue/sst2:*?", "glue_sst2-01234567"),
+        ("glue/sst2: *", "glue_sst2-01234567"),
+        ("a, b.csv", "a_b.csv-01234567"),
         ("../x-1.csv.gz", "x-1.csv.gz-01234567"),
         ("", "data-01234567"),
         ("..", "data-01234567"),
@@ -441,3 +453,10 @@ def test_the_choice_is_described_beside_the_others_in_their_order():
 )
 def test_a_models_folder_has_the_datas_name_and_eight_digits_of_the_key(artifacts, name, folder):
     assert candidates.model_folder(chosen_by_hand(), name) == artifacts / "models" / folder
+
+
+def test_a_class_without_training_texts_is_named(artifacts):
+    rows = pd.DataFrame({"text": ["good", "bad"], "label": [0, 2]})
+    with pytest.raises(ValueError, match=r"No training text has the labels \[1\]: take more rows"):
+        candidates.load_or_choose(rows, rows, num_classes=3)
+    assert not artifacts.exists()

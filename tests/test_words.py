@@ -114,6 +114,8 @@ DAMAGES = {
     "terms cut": lambda folder: (folder / "terms.json").write_text('{"kind": "words", "te', encoding="utf-8"),
     "no kind": lambda folder: change_terms(folder, lambda facts: {"terms": facts["terms"]}),
     "no terms": lambda folder: change_terms(folder, lambda facts: {"kind": "words"}),
+    "no facts": lambda folder: change_terms(folder, list),
+    "terms that are a number": lambda folder: change_terms(folder, lambda facts: facts | {"terms": 5}),
     "another kind": lambda folder: change_terms(folder, lambda facts: facts | {"kind": "syllables"}),
     "a term less": lambda folder: change_terms(folder, lambda facts: facts | {"terms": facts["terms"][1:]}),
     "a term twice": lambda folder: change_terms(

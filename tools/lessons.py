@@ -380,6 +380,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--parameters wants names and values: '{\"epochs\": 1}'")
     check_parameters(options.parameters, lessons([]))  # of any lesson: each takes those that it has
     named = {name: getattr(options, name) for name in ("profile", "backbone", "max_length")}
+    if options.backbone == "" or options.max_length == 0:
+        parser.error("--backbone and --max-length want a value")
     named = {name: value for name, value in (("source", options.data), *named.items()) if value}
     if options.backbone and Path(options.backbone).is_dir():  # the lessons run in a folder of their own
         named["backbone"] = str(Path(options.backbone).resolve())

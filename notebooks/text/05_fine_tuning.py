@@ -67,6 +67,7 @@ print(f"classes: {', '.join(label_names)}")
 #
 # The backbone brings what it learnt from a billion sentence pairs. The **head** is new: the mean over the tokens'
 # vectors, as in lesson 00, then one layer to the **logits**, one number for each class. Its weights start at random.
+# MiniLM's vectors have 384 numbers. For two classes the head needs 384 x 2 weights and 2 biases.
 
 # %%
 start = course.profile.backbone, len(label_names), seed, course.profile.max_length
@@ -74,11 +75,6 @@ classifier = models.make_classifier(*start)
 backbone_size = models.parameter_count(classifier.backbone)
 head_size = models.parameter_count(classifier.model.get_layer("logits"))
 print(f"backbone {backbone_size:,} parameters, head {head_size:,}")
-
-# %% [markdown]
-# MiniLM's vectors have 384 numbers. For two classes the head needs 384 x 2 weights and 2 biases.
-
-# %%
 width = classifier.backbone.hidden_dim
 course.claim(
     "the head has width x classes weights and a bias for each class",
@@ -351,7 +347,8 @@ if chosen.scores["macro F1"].idxmax() == "majority":
 
 # %%
 quality = chosen.scores["macro F1"].drop("majority")
-course.claim("the winner has the highest macro F1", quality[chosen.name] == quality.max())
+is_best = quality[chosen.name] == quality.max()
+course.claim("the winner has the highest macro F1", is_best)
 if train_limit is None and course.on_reviews:
     course.finding("on the reviews full fine-tuning wins", chosen.name == "full")
 

@@ -276,7 +276,8 @@ errors = {
     "scaled": evaluation.calibration_error(labels, scaled),
 }
 said = f"{errors['as trained']:.3f} as trained, {errors['scaled']:.3f} scaled"
-course.report(f"on the test, calibration error (ECE) {said}; temperature {temperature:.2f}")
+said = f"calibration error (ECE) {said}; temperature {temperature:.2f}"
+course.report(f"on the test, {said}")
 tables = {
     "as trained": evaluation.reliability(labels, probabilities),
     "scaled": evaluation.reliability(labels, scaled),
