@@ -38,7 +38,8 @@ near_duplicate_threshold = 0.5
 # reviews a batch, for the padding figure; None: the profile's (small: 16)
 batch_size = None
 backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
-# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+# most tokens read of a text; beyond what the backbone takes at once, the answers to
+# windows of the text are averaged; None: 128
 max_length = None
 
 # %%

@@ -33,9 +33,10 @@ profile = "small"
 source = None
 max_rows = 5000  # of your own table: more are sampled; None: take all
 backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
-# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+# most tokens read of a text; beyond what the backbone takes at once, the answers to
+# windows of the text are averaged; None: 128
 max_length = None
-epochs = None  # readings of all training reviews; None: 3, of small classes more
+epochs = None  # readings of the training texts; None: 3, more for small classes
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 lora_rank = 4  # columns of LoRA's thin matrices
@@ -121,7 +122,10 @@ results, seconds, trained = {}, {}, {}
 counts = len(validation), len(label_names)
 results["majority"] = evaluation.majority(train["label"].to_numpy(), *counts)
 started = time.monotonic()
-bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+if course.on_reviews:
+    bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
+else:  # of words or of characters, whichever is better on validation
+    bag_of_words, _ = candidates.fit_bag_of_words(train, validation)
 results["bag of words"] = bag_of_words.predict_proba(validation["text"])
 seconds["bag of words"] = time.monotonic() - started
 started = time.monotonic()
@@ -287,7 +291,7 @@ if lora_rank <= 4:
 # %% [markdown]
 # ## The three ways side by side
 #
-# All on the same validation reviews, with 95 % intervals. LoRA had one epoch, full fine-tuning three.
+# All on the same validation reviews, with 95 % intervals. LoRA had one epoch, full fine-tuning up to three.
 
 # %% tags=["nbval-ignore-output"]
 table = evaluation.compare(labels, results)
@@ -328,13 +332,14 @@ if train_limit is None:
 #
 # ## Which one is kept?
 #
-# On other texts the dearest way need not be the best: with many classes and few texts of each, frozen features can win,
-# and in scripts without spaces a bag of *characters* can (runs of 1 to 4). So `candidates` compares all of them on
-# validation by macro F1, in which a rare class counts as much as a frequent one. Of equals it takes the cheapest.
+# On your own texts a cheaper way may win, so `candidates` compares the majority, a bag of words, a bag of *characters*
+# (runs of 1 to 4, for scripts without spaces), frozen features and full fine-tuning on the validation texts. It compares
+# them by macro F1, in which a rare class counts as much as a frequent one. Accuracy breaks ties.
 #
-# Where the largest class has three times the rows of the smallest, or more, rare classes drown. Then a text may count
-# more the rarer its class (class weights, 类别权重), and macro F1 chooses the epoch, too. Weights cost no time to try on
-# frozen features; only if they help there, full fine-tuning gets them. Lessons 06 and 11 judge and export the winner.
+# If the largest class has at least three times the rows of the smallest, a model may neglect the rare ones. Then macro F1
+# also chooses the epoch, and class weights (类别权重) are tried: the rarer its class, the more a text counts. On frozen
+# features a try is only one more logistic regression. Full fine-tuning gets the weights if they help there. Lesson 06
+# judges the winner. Lesson 11 exports it: a bag as its own two files, and beside them the better BERT in all forms.
 
 # %% tags=["nbval-ignore-output"]
 chosen = candidates.load_or_choose(

@@ -34,9 +34,10 @@ profile = "small"
 source = None
 max_rows = 5000  # of your own table: more are sampled; None: take all
 backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
-# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+# most tokens read of a text; beyond what the backbone takes at once, the answers to
+# windows of the text are averaged; None: 128
 max_length = None
-epochs = None  # readings of all training reviews; None: 3, of small classes more
+epochs = None  # readings of the training texts; None: 3, more for small classes
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 train_limit = None  # use only so many training reviews (None: all)
@@ -148,7 +149,9 @@ if course.on_reviews:
     bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
 else:  # of words or of characters, whichever is better on validation
     bag_of_words = chosen.bag_of_words
-ours = "fine-tuned MiniLM" if course.on_reviews else f"winner ({chosen.name})"
+ours = f"winner ({chosen.name})"
+if course.on_reviews and chosen.name == "full":
+    ours = "fine-tuned MiniLM"
 rivals = {
     ours: probabilities,
     "bag of words": bag_of_words.predict_proba(test["text"]),

@@ -36,9 +36,10 @@ profile = "small"
 source = None
 max_rows = 5000  # of your own table: more are sampled; None: take all
 backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
-# tokens read of a text, in windows if the backbone takes fewer at once; None: 128
+# most tokens read of a text; beyond what the backbone takes at once, the answers to
+# windows of the text are averaged; None: 128
 max_length = None
-epochs = None  # readings of all training reviews; None: 3, of small classes more
+epochs = None  # readings of the training texts; None: 3, more for small classes
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 train_limit = None  # use only so many training reviews (None: all)
@@ -107,7 +108,7 @@ if train_limit is None and recipe.epochs >= 3 and course.on_reviews:
 #
 # A **SavedModel** is a folder with TensorFlow's graph of the computation and its weights. Ours holds one function:
 # strings in, probabilities out. Inside, the text goes through the same steps as in training: it is lower-cased, accents go, punctuation
-# is set apart, words are cut into pieces, and what goes beyond 128 tokens is dropped.
+# is set apart, words are cut into pieces, and what goes beyond the limit (128 tokens here) is dropped.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the export of a SavedModel"):
@@ -358,7 +359,7 @@ if course.has_tensorflow("the model card"):
     if course.profile.backbone == models.MINILM:
         facts["licence of the weights"] = "Apache-2.0"
     if chosen.name == "bag of words":
-        facts["exports"] = "of BERT, which lost to the bag of words; that one answers"
+        facts["exports"] = "of BERT; the bag of words won, and answers"
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
@@ -378,9 +379,9 @@ if course.has_tensorflow("the claim about the card"):
 # %% [markdown]
 # ## Use it
 #
-# All of this lies in one folder, named after the data and a hash of what decided the model, so another run does not overwrite it. `latest`
-# points at it. If lesson 05 found a bag of words better than BERT on your data, its terms and weights lie there, too, and it is what answers.
-# `helpers.predicting` needs neither Keras nor TensorFlow; `make predict DATA=new.csv` does the same for a whole file.
+# All of this lies in one folder under `artifacts/models/`. Its name is that of the data and a hash of what decided the model, so other data do
+# not overwrite it. `artifacts/latest` points at the last one. If lesson 05 found a bag of words better than BERT on your data, its terms and weights
+# lie there, too, and `predicting` uses them. That helper imports neither Keras nor TensorFlow. `make predict DATA=new.csv` labels a whole file.
 
 # %% tags=["nbval-ignore-output"]
 if chosen.name == "bag of words":
