@@ -27,7 +27,7 @@ def is_uneven(labels: np.ndarray) -> bool:
 def choose_epochs(rows: int, num_classes: int) -> int:
     """Times that a model should see `rows` training texts: 3, and more where a class has few of them.
 
-    A class should be read LOOKS_A_CLASS times, within MOST_EPOCHS and MOST_LOOKS. Training stops sooner where validation
+    Each class gets about LOOKS_A_CLASS readings, within MOST_EPOCHS and MOST_LOOKS. Training stops sooner where validation
     no longer improves.
     """
     wanted = math.ceil(LOOKS_A_CLASS * num_classes / rows)
@@ -160,7 +160,7 @@ def load_or_choose(
     """Fit the candidates, or load them: an artifact that lesson 05 makes and others load.
 
     Arguments as in `finetuning.load_or_fine_tune`; class weights are settled here (`settle_weights`). `features`: what
-    `finetuning.mean_features` gives for training and validation texts, from who has them already. Raises ValueError where
+    `finetuning.mean_features` gives for training and validation texts, if that is known already. Raises ValueError where
     a class has no training text.
     """
     if missing := sorted(set(range(num_classes)) - set(train["label"])):

@@ -286,6 +286,29 @@ def _from_text(classifier: models.Classifier):
     return from_text
 
 
+def _open_lite(path: Path, threads: int):
+    """TensorFlow's interpreter of a LiteRT file, ready to run.
+
+    XNNPACK, the fast way to run one, refuses some files of whole numbers ("failed to prepare"; seen after calibration on
+    Chinese texts that were mostly unknown). Those run without it.
+    """
+    import tensorflow_text
+    from tensorflow.lite.python.interpreter import InterpreterWithCustomOps, OpResolverType
+
+    def opened(kind):
+        """The interpreter with a kind of kernels."""
+        operations = tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS
+        options = {"num_threads": threads, "experimental_op_resolver_type": kind}
+        interpreter = InterpreterWithCustomOps(model_path=str(path), custom_op_registerers=operations, **options)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    try:
+        return opened(OpResolverType.AUTO)
+    except RuntimeError:
+        return opened(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+
+
 class LiteModel:
     """A LiteRT file that answers: `model(texts)` gives probabilities, float32 (texts, classes)."""
 
@@ -293,21 +316,13 @@ class LiteModel:
         """`tokenizer`: for "full int8", which has none inside. Raises FileNotFoundError when there is no file."""
         if not path.is_file():
             raise FileNotFoundError(f"There is no LiteRT file {path}. `export.write_lite` makes it.")
-        import tensorflow_text
-        from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
-
         self.tokenizer = tokenizer
         self.table = tokenization.read_table(path.with_name(CHARACTERS)) if tokenizer is None else None
         with _quiet():
-            self.interpreter = InterpreterWithCustomOps(
-                model_path=str(path),
-                custom_op_registerers=tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS,
-                num_threads=threads,
-            )
+            self.interpreter = _open_lite(path, threads)
             if tokenizer is None:
                 self.run = self.interpreter.get_signature_runner()
             else:  # quantised as a whole, a file loses its signature
-                self.interpreter.allocate_tensors()
                 self.length = int(self.interpreter.get_input_details()[0]["shape"][1])
                 self.run = self._run_by_tensors
 

@@ -51,14 +51,19 @@ class OnnxModel:
 
     def feed(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """The model's inputs, int32 (windows, longest), as `models.inputs_of` makes them; most texts are one window."""
-        encodings = [window for windows in self.windows_of(texts) for window in windows]
+        return self.arrays_of(self.windows_of(texts))
+
+    def arrays_of(self, texts: Sequence[list]) -> dict[str, np.ndarray]:
+        """The same, from what `windows_of` gives."""
+        encodings = [window for windows in texts for window in windows]
         ids = np.array([encoding.ids for encoding in encodings], dtype="int32")
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype="int32")
         return {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": mask}
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        logits = self.session.run(None, self.feed(texts))[0]
-        ends = np.cumsum([len(windows) for windows in self.windows_of(texts)])[:-1]
+        windows = self.windows_of(texts)
+        logits = self.session.run(None, self.arrays_of(windows))[0]
+        ends = np.cumsum([len(part) for part in windows])[:-1]
         return softmax(np.stack([part.mean(axis=0) for part in np.split(logits, ends)]), axis=1)
 
 

@@ -302,7 +302,9 @@ def test_public_sets_are_read_by_the_same_function(name, names, tmp_path):
 
 
 def test_from_tfds_says_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(data.SourceError, match="'nonsense' is neither a file or folder .* nor .* course_reviews, glue/sst2"):
+    with pytest.raises(
+        data.SourceError, match="'nonsense' is neither a file or folder .* nor .* course_reviews, glue/sst2"
+    ):
         data.load_tfds("nonsense")
     monkeypatch.setattr(data.runtime, "installed", lambda name: name != "tensorflow_datasets")
     with pytest.raises(data.SourceError, match="^tensorflow_datasets is not installed.*make setup"):

@@ -218,6 +218,25 @@ def test_the_saved_model_asks_for_no_operation_that_a_server_may_lack(exported):
     assert b"RoundRobinTrim" not in graph and b"FastWordpieceTokenize" in graph
 
 
+def test_a_file_that_the_fast_kernels_refuse_runs_on_the_plain_ones(minilm, lite_folder, texts, monkeypatch):
+    from tensorflow.lite.python.interpreter import Interpreter
+
+    asked, start = [], Interpreter.__init__
+
+    def refuse(self, **options):
+        """As XNNPACK does, where it cannot prepare a node."""
+        asked.append(options["experimental_op_resolver_type"].name)
+        if asked[-1] == "AUTO":
+            raise RuntimeError("failed to create XNNPACK runtime")
+        start(self, **options)
+
+    path = export.lite_path(lite_folder, "float32")
+    expected = export.LiteModel(path)(texts[:2])
+    monkeypatch.setattr(Interpreter, "__init__", refuse)
+    assert np.abs(export.LiteModel(path)(texts[:2]) - expected).max() < 1e-5
+    assert asked == ["AUTO", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"]
+
+
 def test_before_it_is_rounded_full_int8_is_the_model(tiny_classifier):
     texts = ["very good film", "dull"]
     rows = [export._row(ids, models.MAX_LENGTH) for ids in models.token_ids(tiny_classifier.tokenizer, texts)]
