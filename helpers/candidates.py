@@ -72,16 +72,18 @@ def settle_weights(recipe: finetuning.Recipe, train: Examples, validation: Examp
 def fit_bag_of_words(train: pd.DataFrame, validation: pd.DataFrame) -> tuple[object, str]:
     """The bag of words that is best on validation by macro F1, and what it counts (one of `words.KINDS`).
 
-    Where classes are uneven, each kind is also fitted with class weights. Of equals the first is taken.
+    Where classes are uneven, each kind is also fitted with class weights. Where macro F1 is equal, the lower log loss decides:
+    what is surer of the same answers has more to go by.
     """
-    best, found = -1.0, None
+    best, found = (-1.0, 0.0), None
     labels = validation["label"].to_numpy()
     for kind in words.KINDS:
         if kind == "words" and not any(map(re.compile(words.WORD).search, train["text"])):
             continue  # texts of emoji or single characters: no word to count
         for weights in (False, True)[: 1 + is_uneven(train["label"].to_numpy())]:
             model = words.bag_of_words(kind=kind, class_weights=weights).fit(train["text"], train["label"])
-            quality = evaluation.macro_f1(labels, model.predict_proba(validation["text"]))
+            scores = evaluation.scores(labels, model.predict_proba(validation["text"]))
+            quality = scores["f1"], -scores["log_loss"]
             if quality > best:
                 best, found = quality, (model, kind)
     return found
