@@ -21,6 +21,27 @@ def test_the_command_line_refuses_a_bad_file_without_a_traceback(tmp_path):
     assert result.returncode == 1 and result.stderr.strip().startswith("All usable rows have one label")
 
 
+@pytest.mark.parametrize(
+    "options", [["--data", ""], ["--label", "x"], ["--data", "x.csv", "--backbone", ""], ["--max-length", "0"]]
+)
+def test_options_without_a_value_start_nothing(options, monkeypatch, capsys):
+    monkeypatch.setattr(lessons, "run", lambda *given: pytest.fail("the lessons were started"))
+    with pytest.raises(SystemExit) as end:
+        lessons.main(["run", *options])
+    assert end.value.code == 2 and "--" in capsys.readouterr().err
+
+
+def test_what_was_understood_is_said_before_the_lessons_start(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{word} thing{i} seen{i} here{i},{word}" for i in range(40) for word in ("fine", "bad")]
+    (tmp_path / "mine.csv").write_text("\n".join(["review,verdict", *rows]), encoding="utf-8")
+    source = lessons.check_own_data(file="mine.csv", text=None, label="verdict", rare="drop", test=None)
+    assert source == {"file": str(tmp_path / "mine.csv"), "label": "verdict", "rare": "drop"}
+    said = capsys.readouterr().out
+    assert "text separated by commas, 80 rows" in said and "The text is taken from the column 'review'" in said
+    assert "2 classes; 48 train, 8 validation, 24 test." in said
+
+
 def test_own_data_and_profile_reach_the_parameters(monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(lessons, "run", lambda paths, parameters: asked.update(lessons=paths, parameters=parameters))

@@ -403,6 +403,19 @@ def test_texts_are_cleaned_by_the_rules_of_the_lesson():
     assert [own_file.clean_text(text) for text in texts] == list(texts.values())
 
 
+def test_a_readers_rows_are_cleaned_so_and_placeholders_are_no_texts(tmp_path, capsys):
+    rows = [*good_rows(), ("<br />Tom &amp; I", "yes"), ("It was a cafÃ©", "no"), ("nan", "yes"), ("[removed]", "no")]
+    texts = own_file.clean(own_file.load(write(tmp_path / "own.csv", rows)))["text"].tolist()
+    assert texts[-2:] == ["Tom & I", "It was a café"] and len(texts) == len(good_rows()) + 2
+    assert "2 without a text" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("header", [("v2", "v1"), ("comment", "class"), ("sentence", "sentiment")])
+def test_other_usual_names_are_known(header, tmp_path):
+    frame = own_file.load(write(tmp_path / "own.csv", good_rows(), header))
+    assert frame["label"].tolist() == [label for _, label in good_rows()]
+
+
 def test_texts_that_differ_in_marks_or_emoji_are_no_copies(tmp_path):
     rows = [
         *good_rows(),
