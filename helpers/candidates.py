@@ -89,6 +89,12 @@ def fit_bag_of_words(train: pd.DataFrame, validation: pd.DataFrame) -> tuple[obj
     return found
 
 
+def head_of(classifier: models.Classifier) -> list:
+    """The variables of a classifier's last layer: kernel (width, classes), bias (classes,)."""
+    layer = classifier.model.get_layer("logits")
+    return [layer.kernel, layer.bias]
+
+
 def put_head(classifier: models.Classifier, regression) -> None:
     """Give the classifier's last layer the weights of `finetuning.fit_frozen_head`, the scaling of features taken in.
 
@@ -100,8 +106,7 @@ def put_head(classifier: models.Classifier, regression) -> None:
     if len(weights) == 1:
         weights, biases = np.vstack([0 * weights, weights]), np.append(0, biases)
     kernel = (weights / scaler.scale_).T
-    layer = classifier.model.get_layer("logits")
-    finetuning.assign([layer.kernel, layer.bias], [kernel, biases - scaler.mean_ @ kernel])
+    finetuning.assign(head_of(classifier), [kernel, biases - scaler.mean_ @ kernel])
 
 
 NAMES = ("bag of words", "frozen", "full")  # where both scores are equal the first, the cheapest, is taken
@@ -150,6 +155,46 @@ def score(labels: np.ndarray, answers: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def fit_frozen(
+    classifier: models.Classifier,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    recipe: finetuning.Recipe,
+    features=None,
+) -> tuple[finetuning.Recipe, np.ndarray]:
+    """Give a classifier with an untrained head the head that is fitted on its frozen features.
+
+    Returns the recipe with its class weights settled (`settle_weights`), and the validation texts' probabilities (texts,
+    classes). `features`: what `finetuning.mean_features` gives for training and validation texts, if that is known already.
+    """
+    sides = (train, validation)
+    vectors = features or [finetuning.mean_features(classifier, side["text"].tolist()) for side in sides]
+    parts = [(part, side["label"].to_numpy()) for part, side in zip(vectors, sides, strict=True)]
+    settled = settle_weights(recipe, *parts)
+    regression = finetuning.fit_frozen_head(*parts[0], class_weights=settled.class_weights)
+    put_head(classifier, regression)
+    return settled, regression.predict_proba(parts[1][0])
+
+
+def _fit_all(folder: Path, train, validation, recipe, source, num_classes, features) -> None:
+    """Fit what is cheap, fine-tune (or load that), compare; write what `_load` needs to a folder."""
+    bag_of_words, kind = fit_bag_of_words(train, validation)
+    words.write_bag_of_words(bag_of_words, kind, folder)
+    frozen = models.make_classifier(source, num_classes, recipe.seed, recipe.max_length)
+    settled, by_frozen = fit_frozen(frozen, train, validation, recipe, features)
+    finetuning.save_arrays(folder / "frozen_head.npz", finetuning.values_of(head_of(frozen)), {})
+    full, _ = finetuning.load_or_fine_tune(train, validation, settled, source, num_classes)
+    answers = {
+        "majority": evaluation.majority(train["label"].to_numpy(), len(validation), num_classes),
+        "bag of words": bag_of_words.predict_proba(validation["text"]),
+        "frozen": by_frozen,
+        "full": finetuning.predict_proba(full, validation["text"].tolist()),
+    }
+    score(validation["label"].to_numpy(), answers).to_csv(folder / "scores.csv")
+    facts = {"counts": kind, "class_weights": settled.class_weights}
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
 def load_or_choose(
     train: pd.DataFrame,
     validation: pd.DataFrame,
@@ -161,42 +206,20 @@ def load_or_choose(
 ) -> Chosen:
     """Fit the candidates, or load them: an artifact that lesson 05 makes and others load.
 
-    Arguments as in `finetuning.load_or_fine_tune`; class weights are settled here (`settle_weights`). `features`: what
-    `finetuning.mean_features` gives for training and validation texts, if that is known already. Raises ValueError where
-    a class has no training text.
+    Arguments as in `finetuning.load_or_fine_tune`, and `features` as in `fit_frozen`, which settles the class weights.
+    Raises ValueError where a class has no training text.
     """
     if missing := sorted(set(range(num_classes)) - set(train["label"])):
         raise ValueError(f"No training text has the labels {missing}: take more rows (train_limit), or leave them out.")
-    labels = validation["label"].to_numpy()
-
-    def make(folder: Path) -> None:
-        """Fit what is cheap, settle the weights, fine-tune (or load that), compare; keep what is needed to load."""
-        bag_of_words, kind = fit_bag_of_words(train, validation)
-        words.write_bag_of_words(bag_of_words, kind, folder)
-        frozen = models.make_classifier(source, num_classes, recipe.seed, recipe.max_length)
-        sides = (train, validation)
-        vectors = features or [finetuning.mean_features(frozen, side["text"].tolist()) for side in sides]
-        parts = [(part, side["label"].to_numpy()) for part, side in zip(vectors, sides, strict=True)]
-        settled = settle_weights(recipe, *parts)
-        regression = finetuning.fit_frozen_head(*parts[0], class_weights=settled.class_weights)
-        put_head(frozen, regression)
-        head = frozen.model.get_layer("logits")
-        finetuning.save_arrays(folder / "frozen_head.npz", finetuning.values_of([head.kernel, head.bias]), {})
-        full, _ = finetuning.load_or_fine_tune(train, validation, settled, source, num_classes)
-        answers = {
-            "majority": evaluation.majority(train["label"].to_numpy(), len(validation), num_classes),
-            "bag of words": bag_of_words.predict_proba(validation["text"]),
-            "frozen": regression.predict_proba(parts[1][0]),
-            "full": finetuning.predict_proba(full, validation["text"].tolist()),
-        }
-        score(labels, answers).to_csv(folder / "scores.csv")
-        facts = {"counts": kind, "class_weights": settled.class_weights}
-        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-
+    given = (train, validation, recipe, source, num_classes)
     inputs = {"recipe": recipe.facts(), "source": str(source), "num_classes": num_classes}
     inputs |= {"train": data.content_hash(train), "validation": data.content_hash(validation)}
-    folder = runtime.artifact("candidates", make, inputs, [Path(__file__)], remake)
-    return _load(folder, train, validation, recipe, source, num_classes)
+
+    def make(folder: Path) -> None:
+        """Fit all of them."""
+        _fit_all(folder, *given, features)
+
+    return _load(runtime.artifact("candidates", make, inputs, [Path(__file__)], remake), *given)
 
 
 def _load(folder: Path, train, validation, recipe, source, num_classes) -> Chosen:
@@ -210,8 +233,7 @@ def _load(folder: Path, train, validation, recipe, source, num_classes) -> Chose
         classifier, _ = finetuning.load_or_fine_tune(train, validation, recipe, source, num_classes)
     else:
         classifier = models.make_classifier(source, num_classes, recipe.seed, recipe.max_length)
-        head = classifier.model.get_layer("logits")
-        finetuning.assign([head.kernel, head.bias], finetuning.load_arrays(folder / "frozen_head.npz")[0])
+        finetuning.assign(head_of(classifier), finetuning.load_arrays(folder / "frozen_head.npz")[0])
     bag_of_words, key = words.read_bag_of_words(folder), folder.name.split("-")[1][:12]
     return Chosen(by_quality.index[0], scores, classifier, bag_of_words, facts["counts"], recipe, key)
 
