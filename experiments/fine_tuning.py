@@ -23,8 +23,8 @@ PREFIX = "fine_tuning_"  # of the files' names
 
 
 def point(seed: int = 42, labels: int | None = None, words: str = "all", **recipe) -> dict:
-    """A configuration: what differs from the default recipe, the number of labels, the treatment of the words."""
-    different = {name: value for name, value in recipe.items() if value != getattr(finetuning.Recipe, name)}
+    """A configuration: what differs from the default recipe and from full fine-tuning, labels, treatment of the words."""
+    different = {name: value for name, value in recipe.items() if value != getattr(finetuning.Recipe, name, None)}
     return {"seed": seed, "labels": labels, "words": words, **different}
 
 
@@ -41,6 +41,7 @@ EXPERIMENTS = {
         for seed in SEEDS[:2]
     ],
     "over_fitting": [point(epochs=8, patience=8)],
+    "lora": [point(seed, lora_rank=4, learning_rate=3e-3) for seed in SEEDS],
     "words": [point(seed, words=words) for words in ("all", "no stop words", "lemmas") for seed in SEEDS[:2]],
     "labels": [
         point(seed, labels, epochs=epochs, patience=epochs) for labels, epochs in LABELS.items() for seed in SEEDS
@@ -85,9 +86,11 @@ def compare_point(configuration: dict, train: pd.DataFrame, validation: pd.DataF
 
 
 def tune(configuration: dict, train: pd.DataFrame, validation: pd.DataFrame) -> tuple[list[dict], float]:
-    """Fine-tune the course's classifier: its history, a dict an epoch, and the seconds it took."""
-    recipe = finetuning.Recipe(**{k: v for k, v in configuration.items() if k not in ("labels", "words")})
+    """Fine-tune the course's classifier, or LoRA's matrices in it: its history, a dict an epoch, and the seconds it took."""
+    recipe = finetuning.Recipe(**{k: v for k, v in configuration.items() if k not in ("labels", "words", "lora_rank")})
     classifier, started = models.make_classifier(seed=recipe.seed), time.monotonic()
+    if "lora_rank" in configuration:
+        classifier = finetuning.add_lora(classifier, configuration["lora_rank"])
     pairs = [(frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)]
     history = finetuning.fine_tune(classifier, *pairs, recipe).to_dict("records")
     return history, round(time.monotonic() - started, 1)

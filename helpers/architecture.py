@@ -90,6 +90,22 @@ def attention_mask(family: str, padding_mask: Sequence[int]) -> np.ndarray:
     return masks[family]
 
 
+def attend(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, may_look: np.ndarray | bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Attention of one head or of several: what each token collects, and with which weights it does (Vaswani et al., 2017, 3.2.1).
+
+    `query` and `key` are float (..., tokens, size), `value` is (..., tokens, any size); "..." are heads, or nothing. `may_look`
+    is bool (tokens, tokens), as `attention_mask` makes it; each row must allow one token. The result: (..., tokens, any size),
+    and weights (..., tokens, tokens) that are 0 where a token may not look and add up to 1 in each row.
+    """
+    scores = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
+    scores = np.where(may_look, scores, -np.inf)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))  # the largest becomes 1: nothing can overflow
+    weights = shares / shares.sum(axis=-1, keepdims=True)
+    return weights @ value, weights
+
+
 def measure_influence(
     vectors_of: Callable[[np.ndarray], np.ndarray], original: np.ndarray, changed: np.ndarray
 ) -> np.ndarray:

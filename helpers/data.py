@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -263,7 +264,10 @@ TFDS_SOURCES = {
 
 
 def _tfds():
-    """The package tensorflow_datasets, without progress bars. Raises SourceError where it is missing."""
+    """The package tensorflow_datasets, without progress bars; without a network it gives up after some seconds.
+
+    Its ten tries, with waits that double, took 205 seconds. Raises SourceError where it is missing.
+    """
     missing = [name for name in ("tensorflow", "tensorflow_datasets") if not runtime.installed(name)]
     if missing:
         raise SourceError(
@@ -271,8 +275,11 @@ def _tfds():
             "the course's reviews (source = None, profile = 'small') or your own CSV file."
         )
     import tensorflow_datasets
+    from tensorflow_datasets.core.download import downloader
 
     tensorflow_datasets.disable_progress_bar()
+    downloader.MAX_RETRIES = 5
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # else a warning a try
     return tensorflow_datasets
 
 

@@ -329,6 +329,20 @@ def length_slice(texts: pd.Series, parts: int = 4) -> pd.Series:
     return low + "-" + high + " words"
 
 
+def slice_all(frame: pd.DataFrame, probabilities: np.ndarray, least: int = 20) -> dict[str, pd.DataFrame]:
+    """`by_slice` for each of style, domain and stars that `frame` has as a column, and for the number of words.
+
+    Slices of fewer than `least` texts are left out, and kinds of which nothing remains.
+    """
+    frame = frame.assign(words=length_slice(frame["text"]))
+    if "stars" in frame:
+        frame["stars"] = [f"{stars} star{'s' * (str(stars) != '1')}" for stars in frame["stars"]]
+    kinds = [kind for kind in ("style", "domain", "stars", "words") if kind in frame]
+    tables = {kind: by_slice(frame, probabilities, kind) for kind in kinds}
+    kept = {kind: table[table["texts"] >= least] for kind, table in tables.items()}
+    return {kind: table for kind, table in kept.items() if len(table)}
+
+
 # ---- what is written down
 
 

@@ -408,3 +408,41 @@ def compare(
             "same answer": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+# ---- what the card says of a model
+
+
+def describe_model(
+    chosen,
+    backbone: str,
+    data_name: str,
+    label_names: Sequence[str],
+    parts: dict[str, pd.DataFrame],
+    temperature: float,
+) -> dict[str, str]:
+    """Name -> value, for `evaluation.write_card`: model, data, recipe, and how to scale its probabilities.
+
+    `chosen`: what `candidates.load_or_choose` gives; `parts`: name of a split -> its rows; `temperature`: fitted on the
+    validation texts by `evaluation.fit_temperature`. The exports know nothing of it, and the card says so.
+    """
+    recipe = chosen.recipe
+    facts = {
+        "model": chosen.name,
+        "data": data_name,
+        "backbone": Path(backbone).name,
+        "classes": ", ".join(label_names),
+    }
+    facts |= {f"{name} texts": f"{len(part):,}" for name, part in parts.items()}
+    facts["recipe"] = (
+        f"{recipe.epochs} epochs, batch {recipe.batch_size}, learning rate {recipe.learning_rate}, seed {recipe.seed}"
+    )
+    if backbone == models.MINILM:
+        facts["licence of the weights"] = "Apache-2.0"
+    if chosen.name == "bag of words":
+        facts["exports"] = "of BERT; the bag of words won, and answers"
+    facts["temperature"] = (
+        f"{temperature:.2f}, fitted on the validation texts. The probabilities p that this model gives are NOT scaled. "
+        f"For calibrated ones take softmax(log(p) / {temperature:.2f})"
+    )
+    return facts

@@ -5,7 +5,7 @@ import functools
 import io
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -125,13 +125,24 @@ def padding(shares: dict[str, float]):
 
 
 def history(rows: pd.DataFrame):
-    """Training and validation loss by epoch, from the table that `finetuning.fine_tune` returns."""
-    figure, axes = new("Loss while fine-tuning", "epoch", "cross-entropy (nats a review)")
-    axes.plot(rows["epoch"], rows["train_loss"], marker="o", color=BLUE, label="training")
-    axes.plot(rows["epoch"], rows["validation_loss"], marker="s", color=ORANGE, label="validation")
-    axes.set_xticks(rows["epoch"])
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    """Loss on training and validation texts by epoch, and beside it the accuracy on the validation texts.
+
+    `rows`: the table that `finetuning.fine_tune` returns.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats a text)")
+    right.set(title="Accuracy", xlabel="epoch", ylabel="right on validation (%)")
+    left.plot(rows["epoch"], rows["train_loss"], marker="o", color=BLUE, label="training")
+    left.plot(rows["epoch"], rows["validation_loss"], "--", marker="s", color=ORANGE, label="validation")
+    right.plot(rows["epoch"], 100 * rows["validation_accuracy"], "--", marker="s", color=ORANGE)
+    left.set_ylim(bottom=0)
+    left.legend(frameon=False)
+    for axes in (left, right):
+        axes.set_xticks(rows["epoch"])
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -195,7 +206,7 @@ def cleaning(table: pd.DataFrame):
     axes.set_yticks(range(len(table)), table["kind"])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(-2, 102)
-    axes.legend(frameon=False, loc="center")
+    figure.legend(frameon=False, loc="outside upper right", ncols=2)  # no row of the figure is free of marks
     return figure
 
 
@@ -203,17 +214,22 @@ def cleaning(table: pd.DataFrame):
 
 
 def learning_rates(points: pd.DataFrame):
-    """Validation accuracy by learning rate, with and without warm-up (columns learning_rate, warmup_share, accuracy)."""
+    """Validation accuracy by learning rate, with and without warm-up (columns learning_rate, warmup_share, accuracy).
+
+    The marks of both stand side by side, a little to the left and to the right of their rate.
+    """
     figure, axes = new("Which learning rate?", "peak of the learning rate", "accuracy on validation (%)")
-    for name, chosen, colour, marker in (
-        ("with warm-up", points["warmup_share"] > 0, BLUE, "o"),
-        ("without", points["warmup_share"] == 0, ORANGE, "s"),
+    for name, chosen, colour, marker, aside in (
+        ("with warm-up", points["warmup_share"] > 0, BLUE, "o", 1 / 1.06),
+        ("without", points["warmup_share"] == 0, ORANGE, "s", 1.06),
     ):
-        axes.scatter(
-            points["learning_rate"][chosen], 100 * points["accuracy"][chosen], color=colour, marker=marker, label=name
-        )
+        rates, values = points["learning_rate"][chosen], 100 * points["accuracy"][chosen]
+        axes.scatter(aside * rates, values, color=colour, marker=marker, label=name)
     axes.set_xscale("log")
-    axes.legend(frameon=False)
+    rates = sorted(set(points["learning_rate"]))
+    axes.set_xticks(rates, [np.format_float_positional(rate) for rate in rates])
+    axes.minorticks_off()
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))  # outside: its marks are no data
     return figure
 
 
@@ -261,30 +277,76 @@ def rankings(found: dict[str, dict]):
 
 
 def reliability(tables: dict[str, pd.DataFrame]):
-    """Accuracy by confidence, a line for each table of `evaluation.reliability`; honest probabilities lie on the diagonal."""
-    figure, axes = new("Does confidence mean anything?", "confidence (%)", "accuracy (%)", width=4.6, height=4.0)
+    """Accuracy by confidence, a line for each table of `evaluation.reliability`; honest probabilities lie on the diagonal.
+
+    The bars below say how many texts each mark stands for.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4, 5.4), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    axes.set(title="Does confidence mean anything?", ylabel="accuracy (%)")
+    below.set(xlabel="confidence (%)", ylabel="texts")
     axes.plot([0, 100], [0, 100], color="grey", linewidth=0.8)
-    for name, table, colour, marker, _ in give_styles(tables):
+    width = 8 / len(tables)
+    for number, (name, table, colour, marker, _) in enumerate(give_styles(tables)):
         axes.plot(100 * table["confidence"], 100 * table["accuracy"], marker=marker, color=colour, label=name)
+        middles = 10 * table.index + 5 + (number + 0.5 - len(tables) / 2) * width
+        bars = below.bar(middles, table["texts"], width, color=colour)
+        if len(tables) <= 2:
+            below.bar_label(bars, fontsize=8)
     lowest = min(100 * table[["confidence", "accuracy"]].min().min() for table in tables.values())
     low = min(50, lowest - 2)  # with many classes, confidence can be far below one half
     axes.set(xlim=(low, 101), ylim=(low, 101))
+    below.margins(y=0.25)  # for the numbers on the bars
     axes.legend(frameon=False)
+    for part in (axes, below):
+        part.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def costs(thresholds: np.ndarray, values: np.ndarray, chosen: float):
-    """Mean cost a text by threshold, with the chosen one."""
+def costs(thresholds: np.ndarray, values: dict[str, np.ndarray], marks: dict[str, float]):
+    """Mean cost a text by threshold, a line for each of `values`, with thresholds to compare, each under its name.
+
+    Costs of more than twice the median are cut off, so that the differences near the least can be seen.
+    """
     figure, axes = new("What do the errors cost?", "threshold for 'positive'", "cost a text")
-    axes.plot(thresholds, values, color=BLUE)
-    axes.axvline(chosen, color="black", linestyle="--")
-    axes.annotate(
-        f"chosen on validation: {chosen:.2f}",
-        (chosen, axes.get_ylim()[1]),
-        va="top",
-        xytext=(6, -4),
-        textcoords="offset points",
-    )
+    for name, line, colour, _, style in give_styles(values):
+        axes.plot(thresholds, line, style, color=colour, label=name)
+    axes.set_ylim(0, 2 * float(np.median(list(values.values()))))
+    for name, threshold in marks.items():
+        axes.axvline(threshold, color="black", linestyle=":", linewidth=1)
+        place = (threshold, axes.get_ylim()[1])
+        words = f"{name}: {threshold:.2f}"
+        axes.annotate(words, place, va="top", ha="right", xytext=(-2, -2), textcoords="offset points", rotation=90)
+    axes.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def slices(groups: dict[str, pd.DataFrame], title: str):
+    """Accuracy with its 95 % interval for each slice; slices of one kind stand together, below the name of the kind.
+
+    `groups` maps a kind to a table with columns accuracy, low, high; its index names the slices.
+    """
+    rows = sum(len(table) + 1 for table in groups.values())
+    figure, axes = new(title, "accuracy (%), with 95 % interval", "", height=0.9 + 0.36 * rows)
+    place, names, kinds = 0, {}, []
+    for kind, table in groups.items():
+        names[place] = kind
+        kinds.append(place)
+        places = range(place + 1, place + 1 + len(table))
+        values = 100 * table[["accuracy", "low", "high"]]
+        sides = [values["accuracy"] - values["low"], values["high"] - values["accuracy"]]
+        axes.errorbar(values["accuracy"], places, xerr=sides, fmt="o", color="black", ecolor=ORANGE, elinewidth=3)
+        names |= dict(zip(places, prepare_names(tuple(table.index.astype(str))), strict=True))
+        place += len(table) + 1
+    axes.set_yticks(list(names), list(names.values()))
+    for number, label in zip(names, axes.get_yticklabels(), strict=True):
+        label.set_fontweight("bold" if number in kinds else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(rows - 0.5, -0.5)
+    lowest = min(100 * table["low"].min() for table in groups.values())
+    axes.set_xlim(min(50, lowest - 2), 101)
     return figure
 
 
@@ -326,6 +388,35 @@ def quality_by_size(table: pd.DataFrame):
     return figure
 
 
+# ---- lesson 03
+
+
+def curves(title: str, x_label: str, y_label: str, values: dict[str, Sequence[float]], x=None, log: bool = False):
+    """A line for each of `values`, over the numbers `x` or else over 0, 1, 2, ...; `log`: a logarithmic scale upwards."""
+    figure, axes = new(title, x_label, y_label)
+    for name, line, colour, _, style in give_styles(values):
+        axes.plot(range(len(line)) if x is None else x, line, style, color=colour, linewidth=2, label=name)
+    if log:
+        axes.set_yscale("log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def paths(title: str, x_label: str, y_label: str, walks: dict[str, np.ndarray], height: Callable):
+    """Paths, float (points, 2) each, over the contours of a landscape; `height(x, y)` gives heights at arrays of places."""
+    figure, axes = new(title, x_label, y_label)
+    points = np.concatenate(list(walks.values()))
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.1 * (high - low)
+    x, y = np.meshgrid(*np.linspace(low - margin, high + margin, 100).T)
+    heights = height(x, y)
+    axes.contour(x, y, heights, levels=heights.max() * np.array([0.01, 0.05, 0.15, 0.3, 0.5, 0.8]), colors="lightgrey")
+    for name, walk, colour, marker, style in give_styles(walks):
+        axes.plot(*walk.T, style, color=colour, marker=marker, markersize=4, label=name)
+    axes.legend(frameon=False)
+    return figure
+
+
 # ---- lesson 04
 
 
@@ -350,6 +441,8 @@ def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, 
 
 def power_law(points: pd.DataFrame, law, n: np.ndarray):
     """Loss by model size (columns parameters, loss), the fitted law at `n` and its 95 % band for one more run."""
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
     figure, axes = new("Larger models, equal number of steps", "parameters", "held-out loss (nats a token)")
     middle, low, high = np.array([law.at(float(value)) for value in n]).T
     axes.fill_between(n, low, high, color=BLUE, alpha=0.3, label="95 % band")
@@ -357,7 +450,8 @@ def power_law(points: pd.DataFrame, law, n: np.ndarray):
     axes.scatter(points["parameters"], points["loss"], color="black", zorder=3, label="measured")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:.2f}")
-    axes.yaxis.set_minor_formatter("{x:.2f}")
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # powers of ten alone would leave one label
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False)
     return figure

@@ -172,15 +172,24 @@ def _load(loader: Callable, source: str | Path, **options):
 def load_tokenizer(source: str | Path = MINILM) -> keras_hub.models.BertTokenizer:
     """KerasHub's `BertTokenizer` of a source: its vocabulary and settings. `token_ids` is what reads texts.
 
-    A folder in Hugging Face format says itself what becomes of upper case, accents and Chinese characters. Where it says
+    A model in Hugging Face format says itself what becomes of upper case, accents and Chinese characters. Where it says
     nothing of accents, and from other sources, they go when upper case goes, as in BERT; KerasHub would leave them, and
     "naïve" would become [UNK].
     """
     result = _load(keras_hub.models.BertTokenizer.from_preset, source)
-    settings = read_settings(Path(locate(source)))
+    settings = read_settings(settings_folder(locate(source)))
     result.strip_accents = settings.get("strip_accents", result.lowercase)
     result.split_on_cjk = settings.get("tokenize_chinese_chars", result.split_on_cjk)
     return result
+
+
+def settings_folder(place: str) -> Path:
+    """Where a source's tokenizer_config.json is: in its folder, or where KerasHub has put it, of `hf://owner/name`."""
+    if not place.startswith("hf://"):
+        return Path(place)
+    import huggingface_hub
+
+    return Path(huggingface_hub.hf_hub_download(place.removeprefix("hf://"), "tokenizer_config.json")).parent
 
 
 def read_settings(folder: Path) -> dict:

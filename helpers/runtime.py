@@ -27,7 +27,7 @@ import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +100,12 @@ PROFILES = {
 }
 
 
+def here(measured: Sequence[float]) -> str:
+    """Numbers as a claim shows them, three digits each: " (here 0.123, 45.6)"; nothing where there are none."""
+    shown = (f"{number:,.0f}" if float(number).is_integer() else f"{number:.3g}" for number in measured)
+    return f" (here {', '.join(shown)})" if measured else ""
+
+
 @dataclass(frozen=True)
 class Session:
     """What a lesson knows about its run; made by `start`."""
@@ -115,21 +121,22 @@ class Session:
         """Whether the data are the course's own reviews and the backbone the one that its findings are about."""
         return self.source == "reviews" and self.profile == PROFILES["small"]
 
-    def claim(self, text: str, holds: bool) -> None:
+    def claim(self, text: str, holds: bool, *measured: float) -> None:
         """Print `text` with a tick if it holds, else raise AssertionError: for what holds with any data.
 
-        `text` names constant thresholds only, so that the printed line is the same on every machine.
+        `text` names constant thresholds only, so that it is the same on every machine. The numbers that were `measured`
+        follow in brackets, "(here 0.123)": nbval takes any number there for equal.
         """
         if not holds:
-            raise AssertionError(f"This claim does not hold here: {text}")
-        print(f"✓ {text}")
+            raise AssertionError(f"This claim does not hold here: {text}{here(measured)}")
+        print(f"✓ {text}{here(measured)}")
 
-    def finding(self, text: str, holds: bool) -> None:
+    def finding(self, text: str, holds: bool, *measured: float) -> None:
         """A claim about the course's own reviews; with other data or another profile it prints and never raises."""
         if self.on_reviews:
-            self.claim(text, holds)
+            self.claim(text, holds, *measured)
         else:  # without a tick: the sentence is about other texts, and often about another model
-            print(f"– {'so with this data, too' if holds else 'otherwise with this data'}: {text}")
+            print(f"– {'so with this data, too' if holds else 'otherwise with this data'}: {text}{here(measured)}")
 
     def report(self, text: str) -> None:
         """Print what a reader should know of their data or model; `make run DATA=` says it again at its end."""

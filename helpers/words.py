@@ -1,6 +1,8 @@
 """Lesson 01: words, stop words and normal forms of texts, and the bag-of-words baseline."""
 
 import json
+import sys
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -48,7 +50,13 @@ def normalise(texts: Iterable[str], how: str) -> list[str]:
     return result
 
 
-WORD = r"(?u)\b\w\w+\b"
+# Two characters or more: a letter or digit, then letters, digits and marks. Python's \w leaves out marks, the categories Mn and
+# Mc of Unicode, and so would cut Hindi words at their vowel signs. U+200D joins letters within a word, as in Sinhala. U+034F
+# is a mark by its category alone: it has no form, and stray ones in the course's raw reviews are no part of a word.
+MARKS = "".join(
+    c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in ("Mn", "Mc") and c != "\u034f"
+)
+WORD = rf"(?u)\w[\w\u200d{MARKS}]+"
 KINDS = {  # what is counted: words and pairs of them; or 1 to 4 characters, for scripts without spaces between words
     "words": {"ngram_range": (1, 2)},
     "characters": {"analyzer": "char", "ngram_range": (1, 4), "min_df": 2, "max_features": 50_000},

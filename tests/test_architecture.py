@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -88,6 +89,40 @@ def test_operations_without_attention_are_two_for_each_number_in_kerashubs_matri
 
 
 # ---- masks
+
+
+def test_attention_by_hand():
+    # One query of size 4 and scores 2 and 0: shares e^1 and e^0, since 2 is divided by the root of 4.
+    query, key = np.array([[1.0, 0, 0, 0]]), np.array([[2.0, 9, 9, 9], [0, 9, 9, 9]])
+    collected, weights = architecture.attend(query, key, np.array([[10.0], [0.0]]))
+    first = np.e / (np.e + 1)
+    assert np.allclose(weights, [[first, 1 - first]]) and np.allclose(collected, [[10 * first]])
+
+
+def test_attention_is_zero_where_nobody_may_look():
+    generator = np.random.default_rng(1)
+    query, key, value = generator.normal(size=(3, 2, 5, 4))  # two heads, five tokens
+    mask = architecture.attention_mask("decoder", [1, 1, 1, 1, 0])
+    collected, weights = architecture.attend(query, key, value, mask)
+    assert collected.shape == (2, 5, 4) and weights.shape == (2, 5, 5)
+    assert (weights[:, ~mask] == 0).all() and (weights[:, mask] > 0).all() and np.allclose(weights.sum(axis=-1), 1)
+    assert np.allclose(collected[:, 0], value[:, 0])  # the first token sees itself alone
+    assert np.allclose(weights[1], architecture.attend(query[1], key[1], value[1], mask)[1])
+
+
+def test_attention_with_huge_scores_does_not_overflow():
+    collected, weights = architecture.attend(np.array([[1e4]]), np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]))
+    assert weights.tolist() == [[0, 1]] and collected.tolist() == [[4]]
+
+
+def test_attention_is_that_of_keras():
+    generator = np.random.default_rng(2)
+    query, key, value = generator.normal(size=(3, 6, 8)).astype("float32")
+    mask = architecture.attention_mask("decoder", np.ones(6))
+    theirs = keras.layers.Attention(use_scale=False)(
+        [query[None] / np.sqrt(np.float32(8)), value[None], key[None]], mask=None, use_causal_mask=True
+    )
+    assert np.allclose(architecture.attend(query, key, value, mask)[0], np.asarray(theirs)[0], atol=1e-6)
 
 
 def test_attention_masks():

@@ -267,6 +267,24 @@ def test_course_reviews_come_from_tfds_as_from_the_file(artifacts, splits, capfd
 
 
 @pytest.mark.tensorflow
+def test_without_a_network_a_download_is_tried_five_times_at_most(monkeypatch):
+    """Ten tries, with waits that double, took minutes before the reader saw a word."""
+    from tensorflow_datasets.core.download import downloader
+
+    tries = []
+
+    def refuse(self, url, **options):
+        tries.append(self.get_adapter(url).max_retries.total)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("requests.Session.get", refuse)
+    data._tfds()
+    with pytest.raises(ConnectionError), downloader._open_with_requests("https://example.org/sst2.zip"):
+        pass
+    assert tries == [5]
+
+
+@pytest.mark.tensorflow
 def test_tfds_load_knows_the_reviews_by_name(artifacts, splits):
     import tensorflow_datasets as tfds
 

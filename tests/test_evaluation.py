@@ -321,6 +321,18 @@ def test_texts_of_one_length_are_one_slice():
     assert mostly.value_counts().to_dict() == {"1-1 words": 9, "3-3 words": 1}
 
 
+def test_all_slices_are_named_and_small_ones_left_out():
+    frame = pd.DataFrame(
+        {"text": ["one"] * 3 + ["two words"], "label": [0, 1, 1, 1], "stars": [1, 5, 5, 5], "style": list("abcd")}
+    )
+    found = evaluation.slice_all(frame, np.eye(2)[[0, 1, 0, 1]], least=1)
+    assert list(found) == ["style", "stars", "words"] and "1 star" not in frame["stars"].tolist()
+    assert found["stars"]["texts"].to_dict() == {"1 star": 1, "5 stars": 3}
+    assert found["stars"].loc["5 stars", "accuracy"] == pytest.approx(2 / 3)
+    few = evaluation.slice_all(frame, np.eye(2)[[0, 1, 0, 1]], least=2)
+    assert {kind: table.index.tolist() for kind, table in few.items()} == {"stars": ["5 stars"], "words": ["1-1 words"]}
+
+
 def test_scores_are_saved_for_the_table(tmp_path, three_classes):
     labels, probabilities = three_classes
     table = evaluation.compare(labels, {"random": probabilities})

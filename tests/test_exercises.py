@@ -1,4 +1,8 @@
-"""Exercises: made from their solutions; each check fails on the unsolved form and holds with the solution pasted in."""
+"""Exercises: made from their solutions; each check fails on wrong answers and holds for the solution and others that are right."""
+
+import itertools
+import re
+from typing import NamedTuple
 
 import exercises
 import lessons
@@ -54,32 +58,82 @@ def test_solutions_are_executed_and_checked(twin):
     assert all("✓ " in "".join(output.get("text", "") for output in cell.outputs) for cell in checks)
 
 
-def both_forms(notebook):
-    """Each solution preceded by its stub and the check, which must fail there; one kernel proves both."""
-    cells = []
+ANSWERS = runtime.COURSE / "tests" / "answers"
+ANSWER = re.compile(
+    r'# %% (?P<exercise>\d) (?:(?P<right>right)|wrong: "(?P<hint>[^"\n]+)")\n(?P<code>.+?)(?=\n# %% |\Z)', flags=re.S
+)
+
+
+class Answer(NamedTuple):
+    """Another answer to an exercise: `hint` is a part of what its check must say, None where it must hold."""
+
+    exercise: int
+    hint: str | None
+    code: str
+
+
+def answers_in(text: str) -> list[Answer]:
+    """The answers of a file in tests/answers/: `# %% 1 right` or `# %% 1 wrong: "part of the hint"`, then code."""
+    found = [Answer(int(m["exercise"]), m["hint"], m["code"].strip()) for m in ANSWER.finditer(text)]
+    assert len(found) == len(re.findall("^# %%", text, flags=re.M)), "a cell's first line says what it is"
+    return found
+
+
+def cell_of(code, *tags):
+    cell = nbformat.v4.new_code_cell(code)
+    cell.metadata["tags"] = list(tags)
+    return cell
+
+
+def all_forms(notebook, answers):
+    """Before each solution its stub and the other answers, each followed by the check; one kernel proves all."""
+    cells, exercise = [], 0
     for number, cell in enumerate(notebook.cells):
         if "solution" in tags(cell):
-            unsolved = nbformat.v4.new_code_cell(exercises.stub(cell.source))
-            check = next(c for c in notebook.cells[number:] if "check" in tags(c))
-            failing = nbformat.v4.new_code_cell(check.source)
-            failing.metadata["tags"] = ["raises-exception", "must-fail"]
-            cells += [unsolved, failing]
+            exercise += 1
+            check = next(c for c in notebook.cells[number:] if "check" in tags(c)).source
+            forms = [Answer(exercise, "", exercises.stub(cell.source))]
+            forms += [answer for answer in answers if answer.exercise == exercise]
+            for _, hint, code in forms:
+                cells += [cell_of(code), cell_of(check, *["raises-exception", "must-fail"] * (hint is not None))]
+                cells[-1].metadata["hint"] = hint
         cells.append(cell)
     notebook.cells = cells
     return notebook
 
 
+@pytest.mark.repository
+def test_each_exercise_has_three_wrong_answers_and_another_right_one(twin):
+    answers = answers_in((ANSWERS / twin.name).read_text(encoding="utf-8"))
+    number = sum("solution" in tags(cell) for cell in lessons.read_twin(twin).cells)
+    for exercise in range(1, number + 1):
+        hints = [answer.hint for answer in answers if answer.exercise == exercise]
+        assert hints.count(None) >= 1 and len(hints) - hints.count(None) >= 3, exercise
+    assert {answer.exercise for answer in answers} == set(range(1, number + 1))
+
+
 @pytest.mark.tensorflow
 @pytest.mark.once
-def test_checks_fail_before_solving_and_hold_after(twin, tmp_path):
-    notebook = both_forms(lessons.read_twin(twin))
+def test_wrong_answers_fail_with_a_hint_that_fits_and_right_ones_pass(twin):
+    """Unsolved, each exercise's check fails; with the solution or another right answer it holds."""
+    answers = answers_in((ANSWERS / twin.name).read_text(encoding="utf-8"))
+    notebook = all_forms(lessons.read_twin(twin), answers)
     lessons.execute(lessons.client_for(notebook), twin.stem)  # raises at any other error
     failing = [cell for cell in notebook.cells if "must-fail" in tags(cell)]
     assert len(failing) >= 2
-    for cell in failing:
-        errors = [output for output in cell.outputs if output.output_type == "error"]
-        assert [error.ename for error in errors] == ["AssertionError"], cell.source
-        assert len(errors[0].evalue) > 10, "a failing check says what to do"
+    for before, cell in itertools.pairwise(notebook.cells):
+        if "must-fail" in tags(cell):
+            errors = [output for output in cell.outputs if output.output_type == "error"]
+            assert [error.ename for error in errors] == ["AssertionError"], before.source
+            assert len(errors[0].evalue) > 10, "a failing check says what to do"
+            assert cell.metadata["hint"] in errors[0].evalue, before.source
+
+
+def test_answers_are_read_with_their_hints():
+    text = '# %% 1 wrong: "too large"\nrate = 3\n\n# %% 2 right\na = 1\nb = 2\n'
+    assert answers_in(text) == [Answer(1, "too large", "rate = 3"), Answer(2, None, "a = 1\nb = 2")]
+    with pytest.raises(AssertionError, match="first line"):
+        answers_in("# %% one right\na = 1\n")
 
 
 def test_a_stub_names_what_to_define():

@@ -1,9 +1,11 @@
 """The SavedModel answers like the model it came from, in a process that knows nothing of the course."""
 
 import json
+from types import SimpleNamespace
 
 import keras_hub
 import numpy as np
+import pandas as pd
 import pytest
 import tokenizer_differences
 from conftest import make_tiny_reviews
@@ -298,3 +300,18 @@ def test_compare_measures_each_export(tiny_classifier, tmp_path):
     assert table.loc["other", "MB"] == 3 and table.loc["other", "ms a text"] < table.loc["Keras predict", "ms a text"]
     assert table.loc["other", "largest difference"] == pytest.approx(abs(expected[0, 0] - expected[0, 1]))
     assert table.loc["other", "same answer"] == pytest.approx(1 - texts.count(texts[0]) / 40)
+
+
+def test_a_model_is_described_with_its_temperature():
+    chosen = SimpleNamespace(name="full", recipe=finetuning.Recipe(epochs=2, batch_size=8, learning_rate=1e-3, seed=7))
+    parts = {"training": pd.DataFrame({"text": ["a"] * 1234}), "test": pd.DataFrame({"text": ["b"]})}
+    facts = export.describe_model(chosen, models.MINILM, "mine.csv", ("bad", "good"), parts, 2.178)
+    assert facts["training texts"] == "1,234" and facts["test texts"] == "1" and facts["classes"] == "bad, good"
+    assert facts["recipe"] == "2 epochs, batch 8, learning rate 0.001, seed 7"
+    assert facts["temperature"].startswith("2.18, fitted on") and facts["temperature"].endswith(
+        "softmax(log(p) / 2.18)"
+    )
+    assert facts["licence of the weights"] == "Apache-2.0" and "exports" not in facts
+    bag = SimpleNamespace(name="bag of words", recipe=chosen.recipe)
+    own = export.describe_model(bag, "/home/me/my-bert", "mine.csv", ("bad", "good"), parts, 0.5)
+    assert own["backbone"] == "my-bert" and "won" in own["exports"] and "licence of the weights" not in own

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.once  # it needs neither backend
 
 TABLE = pd.DataFrame({"accuracy": [0.8, 0.9], "low": [0.75, 0.85], "high": [0.85, 0.95]}, index=["words", "BERT"])
 HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]})
+HISTORY["validation_accuracy"] = [0.7, 0.8]
 JUDGED = pd.DataFrame(
     {"kind": ["HTML", "all good rows"], "measure": ["recall", "harm"]}
     | {"share": [0.9, 0.1], "low": [0.8, 0.05], "high": [0.95, 0.2]}
@@ -40,18 +41,21 @@ FIGURES = {
     "power_law": lambda: figures.power_law(SIZES, LAW, np.geomspace(1e5, 1e6, 5)),
     "rankings": lambda: figures.rankings({"BERT": curve([0.1, 0.6, 0.5, 0.9])}),
     "reliability": lambda: figures.reliability({"as trained": evaluation.reliability([0, 1], np.eye(2))}),
-    "costs": lambda: figures.costs(np.array([0.1, 0.5]), np.array([2.0, 1.0]), 0.5),
+    "costs": lambda: figures.costs(np.array([0.1, 0.5]), {"scaled": np.array([2.0, 1.0])}, {"half": 0.5}),
+    "slices": lambda: figures.slices({"style": TABLE, "stars": TABLE.rename(index={"BERT": "5 stars"})}, "By slice"),
     "attention": lambda: figures.attention({"BERT": np.eye(9, dtype=bool), "GPT": np.tril(np.ones((4, 4)))}),
     "quality_by_size": lambda: figures.quality_by_size(PUBLISHED),
+    "curves": lambda: figures.curves("Two rates", "step", "loss", {"small": [3, 2, 1], "large": [3, 4, 5]}),
+    "paths": lambda: figures.paths("A bowl", "weight 1", "weight 2", {"down": np.array([[1, 2], [0, 0]])}, np.hypot),
 }
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_titles_and_axis_labels(name):
-    axes = FIGURES[name]().axes[0]
+    axes, *_, lowest = [*FIGURES[name]().axes] * 2  # panels below each other share the x axis
     assert axes.get_title()
     named_by_ticks = axes.get_ylabel() == "" and axes.get_yticklabels()[0].get_text()
-    assert axes.get_xlabel() and (axes.get_ylabel() or named_by_ticks)
+    assert (axes.get_xlabel() or lowest.get_xlabel()) and (axes.get_ylabel() or named_by_ticks)
 
 
 def test_accuracies_draws_each_interval_where_it_is():
@@ -118,11 +122,21 @@ def test_five_words_are_enough(monkeypatch, capsys):
 # ---- lesson 05
 
 
-def test_learning_rates_tells_warm_up_apart():
+def test_history_draws_both_losses_and_the_accuracy():
+    left, right = figures.history(HISTORY).axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
+    assert lines == {"training": [[1, 0.6], [2, 0.4]], "validation": [[1, 0.5], [2, 0.45]]}
+    assert right.lines[0].get_xydata().tolist() == [[1, 70], [2, 80]] and "%" in right.get_ylabel()
+
+
+def test_learning_rates_tells_warm_up_apart_side_by_side():
     axes = figures.learning_rates(RATES).axes[0]
-    dots = {dots.get_label(): dots.get_offsets().tolist() for dots in axes.collections}
-    assert dots == {"with warm-up": [[1e-4, 80], [1e-3, 50]], "without": [[1e-4, 70]]}
+    dots = {dots.get_label(): dots.get_offsets() for dots in axes.collections}
+    assert list(dots) == ["with warm-up", "without"]
+    assert np.allclose(dots["with warm-up"], [[1e-4 / 1.06, 80], [1e-3 / 1.06, 50]])
+    assert np.allclose(dots["without"], [[1.06e-4, 70]])
     assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.0001", "0.001"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["with warm-up", "without"]
 
 
@@ -170,6 +184,8 @@ def test_power_law_draws_points_law_and_band():
     assert np.isclose(band[band[:, 0] == 1e5, 1].min(), low) and np.isclose(band[:, 1].max(), high)
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert "6.0 · n^-0.100" in axes.lines[0].get_label()
+    low, high = axes.get_ylim()
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3  # a line that one label measures says little
 
 
 # ---- lesson 06
@@ -196,16 +212,20 @@ def test_rankings_draws_both_curves_of_each_model():
     assert [line.get_linestyle() for line in left.lines[:2]] == ["-", "--"]  # told apart without colours, too
 
 
-def test_reliability_draws_percent_beside_the_diagonal():
+def test_reliability_draws_percent_beside_the_diagonal_and_counts_below():
     table = pd.DataFrame({"texts": [1, 3], "confidence": [0.65, 0.93], "accuracy": [1, 2 / 3]}, index=[6, 9])
-    axes = figures.reliability({"as trained": table, "scaled": table / 2}).axes[0]
+    other = (table / 2).assign(texts=[4, 5])
+    axes, below = figures.reliability({"as trained": table, "scaled": other}).axes
     assert axes.lines[0].get_xydata().tolist() == [[0, 0], [100, 100]]
     assert np.allclose(axes.lines[1].get_xydata(), [[65, 100], [93, 200 / 3]])
     assert np.allclose(axes.lines[2].get_xydata(), [[32.5, 50], [46.5, 100 / 3]])
     assert [line.get_marker() for line in axes.lines[1:]] == ["o", "s"]
-    assert np.allclose(axes.get_xlim(), (30.5, 101)) and axes.get_xlim() == axes.get_ylim()
+    assert np.allclose(axes.get_xlim(), (30.5, 101)) and axes.get_xlim() == axes.get_ylim() == below.get_xlim()
     assert figures.reliability({"high": table}).axes[0].get_xlim() == (50, 101)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["as trained", "scaled"]
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in below.patches]
+    assert np.allclose(bars, [(63, 1), (93, 3), (67, 4), (97, 5)])  # beside each other, about the middle of the bin
+    assert [text.get_text() for text in below.texts] == ["1", "3", "4", "5"]
 
 
 MANY = list("abcdefghijkl")
@@ -217,7 +237,7 @@ def looks(lines):
 
 
 def test_a_dozen_models_are_all_drawn_and_told_apart():
-    table = pd.DataFrame({"confidence": [0.65, 0.93], "accuracy": [0.6, 0.9]})
+    table = pd.DataFrame({"texts": [3, 9], "confidence": [0.65, 0.93], "accuracy": [0.6, 0.9]}, index=[6, 9])
     frame = pd.DataFrame({"labels": [50, 800]} | {name: [0.5, 0.6] for name in MANY})
     left, right = figures.rankings({name: curve([0.1, 0.6, 0.5, 0.9]) for name in MANY}).axes
     by_confidence = figures.reliability({name: table for name in MANY}).axes[0]
@@ -238,11 +258,27 @@ def test_loss_curves_draws_every_baseline():
     assert {line.get_label(): line.get_ydata()[0] for line in axes.lines[1:]} == losses
 
 
-def test_costs_draws_the_chosen_threshold():
-    axes = figures.costs(np.array([0.1, 0.5, 0.9]), np.array([2.0, 1.0, 3.0]), 0.525).axes[0]
+def test_costs_draws_each_line_and_names_each_threshold():
+    values = {"raw": np.array([2.0, 1.0, 3.0]), "scaled": np.array([1.0, 2.0, 4.0])}
+    axes = figures.costs(np.array([0.1, 0.5, 0.9]), values, {"half": 0.5, "measured": 0.525}).axes[0]
     assert axes.lines[0].get_xydata().tolist() == [[0.1, 2], [0.5, 1], [0.9, 3]]
-    assert axes.lines[1].get_xdata() == [0.525, 0.525]
-    assert axes.texts[0].get_text() == "chosen on validation: 0.53"
+    assert axes.lines[1].get_xydata().tolist() == [[0.1, 1], [0.5, 2], [0.9, 4]]
+    assert [line.get_xdata() for line in axes.lines[2:]] == [[0.5, 0.5], [0.525, 0.525]]
+    assert [text.get_text() for text in axes.texts] == ["half: 0.50", "measured: 0.53"]
+    assert axes.get_ylim() == (0, 4)  # twice the median
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["raw", "scaled"]
+
+
+def test_slices_stand_below_the_names_of_their_kinds():
+    axes = figures.slices({"style": TABLE, "stars": TABLE[:1] - 0.5}, "By slice").axes[0]
+    labels = axes.get_yticklabels()
+    assert [label.get_text() for label in labels] == ["style", "words", "BERT", "stars", "words"]
+    assert [label.get_fontweight() for label in labels] == ["bold", "normal", "normal", "bold", "normal"]
+    drawn = [bars.lines[0].get_xydata().tolist() for bars in axes.containers]
+    assert np.allclose(drawn[0], [[80, 1], [90, 2]]) and np.allclose(drawn[1], [[30, 4]])
+    ends = [segment[:, 0].tolist() for bars in axes.containers for segment in bars.lines[2][0].get_segments()]
+    assert np.allclose(ends, [[75, 85], [85, 95], [25, 35]])
+    assert axes.get_ylim() == (4.5, -0.5) and axes.get_xlim() == (23, 101)
 
 
 # ---- lesson 02
@@ -303,6 +339,27 @@ def test_quality_figure_names_every_model():
     assert "millions" in axes.get_xlabel()
 
 
+def test_curves_are_drawn_over_their_places_in_styles_of_their_own():
+    lines = figures.curves("x", "y", "z", {"a": [3, 2, 1], "b": np.array([1.0, 10.0])}, log=True).axes[0].lines
+    assert [line.get_xydata().tolist() for line in lines] == [[[0, 3], [1, 2], [2, 1]], [[0, 1], [1, 10]]]
+    assert lines[0].get_linestyle() != lines[1].get_linestyle() and lines[0].get_color() != lines[1].get_color()
+    assert lines[0].axes.get_yscale() == "log" and lines[0].axes.get_legend().get_texts()[1].get_text() == "b"
+    (line,) = figures.curves("x", "y", "z", {"a": [3, 2]}, x=[0.1, 0.9]).axes[0].lines
+    assert line.get_xydata().tolist() == [[0.1, 3], [0.9, 2]] and line.axes.get_yscale() == "linear"
+
+
+def test_paths_lie_over_the_contours_of_their_landscape():
+    walk = np.array([[-10.0, 1.0], [0.0, 0.0]])
+    axes = figures.paths("x", "y", "z", {"a": walk}, lambda x, y: x**2 + 100 * y**2).axes[0]
+    assert np.array_equal(axes.lines[0].get_xydata(), walk)
+    contours = axes.collections[0]
+    top = 11**2 + 100 * 1.1**2  # in the corner, a tenth of the extent outside the path
+    assert np.allclose(contours.levels / top, [0.01, 0.05, 0.15, 0.3, 0.5, 0.8])
+    for level, place in zip(contours.levels, contours.get_paths(), strict=True):
+        x, y = place.vertices.T
+        assert np.allclose(x**2 + 100 * y**2, level, rtol=0.05, atol=0.5)
+
+
 # ---- every figure as it was when somebody looked at it
 
 
@@ -324,7 +381,8 @@ def describe(name: str) -> list[str]:
     """A figure in lines of text, one for each different thing that is seen: how many, its class, those of `ASPECTS` it has."""
     lines = Counter()
     for part in FIGURES[name]().findobj():
-        found = {aspect: getattr(part, f"get_{aspect}", None) for aspect in ASPECTS}
+        aspects = [aspect for aspect in ASPECTS if aspect != "text" or not hasattr(part, "levels")]  # contours: labels
+        found = {aspect: getattr(part, f"get_{aspect}", None) for aspect in aspects}
         said = [f"{aspect}={in_words(get())}" for aspect, get in found.items() if get]
         if part.get_visible() and "text=" not in said:
             if hasattr(part, "xyann"):

@@ -16,6 +16,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from helpers import finetuning, models, runtime
 
@@ -304,6 +305,19 @@ def test_a_folders_own_settings_are_kept(tmp_path, settings, tokens):
     assert [tokenizer.id_to_token(int(i)) for i in ids[1:-1]] == tokens
 
 
+def test_a_checkpoint_that_lacks_a_part_is_named_with_that_part_first(tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(models.minilm_folder(), folder)
+    tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
+    assert 0 < len(kept) < len(tensors)
+    safetensors.numpy.save_file(kept, folder / "model.safetensors")
+    with pytest.raises(models.WeightsError) as caught:
+        models.make_classifier(folder)
+    said = str(caught.value)
+    assert said.startswith(f"Could not load '{folder}' (") and 0 < said.index("pooler") < said.index("Is it a BERT")
+
+
 @pytest.mark.parametrize(("chinese", "unknown"), [(True, 2), (False, 0)])
 def test_chinese_characters_stay_together_where_the_folder_says_so(tmp_path, chinese, unknown):
     folder = tmp_path / "mine"
@@ -315,6 +329,29 @@ def test_chinese_characters_stay_together_where_the_folder_says_so(tmp_path, chi
     )
     ids = models.token_ids(models.load_tokenizer(folder), ["很好"])[0]
     assert ids.tolist() == [2, *[1] * unknown, *[5] * (not chinese), 3]
+
+
+@pytest.mark.parametrize(("settings", "tokens"), [({"strip_accents": False}, ["für"]), ({}, ["fur"])])
+def test_settings_of_a_hugging_face_repository_are_kept(tmp_path, monkeypatch, settings, tokens):
+    """No network: what would be downloaded is in a folder, and a file that is not there is not in the repository."""
+    import huggingface_hub
+
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(models.minilm_folder() / name, tmp_path)
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "fur", "für"]), "utf-8"
+    )
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True} | settings))
+
+    def download(repo_id, filename, **options):
+        assert repo_id == "someone/bert"
+        if not (tmp_path / filename).is_file():
+            raise huggingface_hub.errors.EntryNotFoundError(f"404: {filename}")
+        return str(tmp_path / filename)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    tokenizer = models.load_tokenizer("hf://someone/bert")
+    assert [tokenizer.id_to_token(int(i)) for i in models.token_ids(tokenizer, ["Für"])[0][1:-1]] == tokens
 
 
 def test_many_texts_take_little_more_memory_than_their_ids(minilm):

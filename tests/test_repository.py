@@ -17,6 +17,7 @@ import jupytext
 import lessons
 import nbformat
 import pytest
+import reading
 import readme
 import yaml
 from packaging.requirements import Requirement
@@ -35,6 +36,7 @@ HELPERS = [
     "devices",
     "runtime",
     "figures",
+    "diagrams",
     "cleaning",
     "tables",
     "own_file",
@@ -315,8 +317,9 @@ def test_a_lesson_has_its_seven_parts(lesson):
     assert [("parameters" in tags(cell)) for cell in code_cells(notebook)].count(True) == 1
     assert "parameters" in tags(code_cells(notebook)[1])
     assert sum(claims(cell) > 0 for cell in code_cells(notebook)) >= 3
-    assert len(re.findall(r"^\d\. ", notebook.cells[-2].source, flags=re.M)) in (2, 3, 4)
-    assert notebook.cells[-2].source.startswith("## Exercises")
+    assert len(re.findall(r"^\d\. ", notebook.cells[-3].source, flags=re.M)) in (2, 3, 4)
+    assert notebook.cells[-3].source.startswith("## Exercises")
+    assert notebook.cells[-2].source.startswith("## Quiz")
     assert len(re.findall(r"^- ✔ ", end, flags=re.M)) == len(re.findall(r"^- ", head, flags=re.M))
     assert "**References.**" in end and "**Glossary.**" in end
 
@@ -331,9 +334,7 @@ def test_every_claim_is_printed_with_its_tick(lesson):
 
 
 def test_a_lesson_keeps_to_its_form(lesson):
-    headings = [i for i, cell in enumerate(lesson[1].cells) if cell.source.startswith("## Going further")]
-    core = lesson[1].cells[: headings[0]] if headings else lesson[1].cells[:-2]
-    assert len(core) + 2 <= 60  # exercises and goals are core, too
+    assert len(reading.core_of(lesson[1])) + 1 <= 60  # with the one for Colab
     for cell in code_cells(lesson[1])[1:]:
         assert cell.source.count("\n") < 25, cell.source
         assert max(map(len, cell.source.splitlines()), default=0) <= 88, cell.source  # the width of a page

@@ -1,9 +1,11 @@
 """Backend, claims, artifacts."""
 
+import configparser
 import dataclasses
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from helpers import devices, runtime
@@ -35,8 +38,21 @@ def test_a_claim_that_holds_is_printed_and_one_that_does_not_raises(capsys):
     session = runtime.Session(backend="jax", device=CPU, seed=0)
     session.claim("two is more than one", 2 > 1)
     assert capsys.readouterr().out == "✓ two is more than one\n"
+    session.claim("over 3 points", True, 7.912345, np.int64(2409), 0.000012345, 100 * 0.5)
+    assert capsys.readouterr().out == "✓ over 3 points (here 7.91, 2,409, 1.23e-05, 50)\n"
+    with pytest.raises(AssertionError, match=r"over 3 points \(here 2.5\)$"):
+        session.claim("over 3 points", False, 2.5)
     with pytest.raises(AssertionError, match="does not hold here: one is more than two"):
         session.claim("one is more than two", 1 > 2)
+
+
+def test_nbval_masks_what_a_claim_measured_and_nothing_else():
+    patterns = configparser.RawConfigParser()
+    patterns.read(runtime.COURSE / "tests" / "nbval_sanitize.cfg", encoding="utf-8")
+    regex = next(patterns[name]["regex"] for name in patterns if "claim" in name)
+    for measured in ((7.912345, 2409), (1.23e-05, -3.0), (float("nan"), float("inf"))):
+        assert re.fullmatch(regex, runtime.here(measured).strip())
+    assert not re.search(regex, "the same words (here film, not book)")
 
 
 def test_a_tensorflow_step_is_skipped_in_one_line_on_jax(capsys):

@@ -32,6 +32,28 @@ def test_the_pattern_says_what_a_word_is():
     assert found == ["a", "a b", "b", "b good", "good", "n't", "n't good"]
 
 
+HINDI = "यह फ़िल्म अच्छी नहीं, मैं दुखी हूँ"  # This film is not good, I am sad.
+
+
+def test_marks_stay_inside_their_words():
+    """Vowel signs, the virama, the nukta and nasal signs are marks; the Sinhala word holds a joiner besides."""
+    found = re.findall(words.WORD, f"{HINDI}! ශ්\u200dරී, ดีมาก; naïve cafe\u0301 a 7 42 x_y")
+    assert found == [*HINDI.replace(",", "").split(), "ශ්\u200dරී", "ดีมาก", "naïve", "cafe\u0301", "42", "x_y"]
+    counter = words.bag_of_words().fit([HINDI, "अच्छी"], [0, 1])[0]
+    assert {"अच्छी", "अच्छी नहीं", "मैं दुखी"} <= set(counter.vocabulary_)
+
+
+def test_a_sign_without_a_letter_is_no_word_nor_starts_one():
+    assert re.findall(words.WORD, "\u093e\u0902 ☀\ufe0f \u200d\u200d ❤\ufe0f\u200d🔥 क ab\u093e") == ["ab\u093e"]
+
+
+def test_of_the_reviews_the_same_words_are_found_as_without_marks():
+    texts = cleaning.load(cleaning.REVIEWS)["text"]
+    assert len(texts) > 5000
+    for text in [*texts, *cleaning.load()["text"], "I <3 R&B, don't! 5-star 3,000 é ß ½ x² a b"]:
+        assert re.findall(words.WORD, text) == re.findall(r"(?u)\b\w\w+\b", text)
+
+
 def test_a_word_that_stands_twice_counts_less_than_twice():
     counter = words.bag_of_words().fit(["good good bad", "dull"], [0, 1])[0]
     row = counter.transform(["good good bad"]).toarray()[0]

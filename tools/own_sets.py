@@ -3,7 +3,10 @@
 import csv
 import json
 import random
+import re
 from pathlib import Path
+
+from helpers import runtime
 
 WORDS = [
     "red",
@@ -110,13 +113,18 @@ def one_length(folder: Path, rows: int = 200) -> Path:
 
 
 def long_texts(folder: Path, rows: int = 240, words: int = 2000) -> Path:
-    """Texts of `words` words; what tells the two classes apart stands anywhere in them."""
+    """Texts of `words` words of the course's reviews; what tells the two classes apart stands anywhere in them.
+
+    Of few words all texts would hold the same pairs of words, and be near-copies of each other.
+    """
     chance, path = random.Random(6), folder / "long.csv"
+    reviews = (runtime.COURSE / "data" / "reviews.csv").read_text(encoding="utf-8").lower()
+    vocabulary = sorted(set(re.findall(r"[a-z]{3,}", reviews)) - {"superb", "dreadful"})
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
         out.writerow(["text", "label"])
         for number in range(rows):
-            parts = make_text(chance, words // 2).split()
+            parts = chance.choices(vocabulary, k=words)
             for _ in range(words // 100):
                 parts[chance.randrange(len(parts))] = ("superb", "dreadful")[number % 2]
             out.writerow([" ".join(parts), ("praise", "blame")[number % 2]])

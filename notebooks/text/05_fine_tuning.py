@@ -3,18 +3,18 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/05_fine_tuning.ipynb)
 #
-# You will teach a real pre-trained BERT to tell positive from negative reviews in three ways, from the cheapest to full
-# fine-tuning (微调), and stop and resume a training without losing anything.
+# You will build what fine-tuning (微调) consists of: head, learning rates, optimizer, training loop, LoRA. With them a
+# BERT learns to tell positive from negative reviews, and you compare it with cheaper ways.
 #
 # **You will be able to**
 #
-# - put a classification head on a pre-trained backbone;
+# - build a classification head on a pre-trained backbone;
 # - choose learning rate, warm-up and decay, and say why;
 # - compare frozen features, LoRA and full fine-tuning with baselines;
 # - recognise a rate that fails, and a model that learns by heart;
-# - resume a training that was killed.
+# - resume a training that was stopped.
 #
-# **You need first:** lessons 00 and 01. **Time:** about 35 minutes to read, five minutes to run on two CPU cores.
+# **You need first:** lessons 00 and 01. **Time:** about 45 minutes to read, 20 for the exercises, 5 to run on two CPU cores.
 
 # %%
 import os, runpy, subprocess  # outside Colab this cell does nothing more
@@ -26,320 +26,481 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-# "full": BERT-base on a public data set; wants an accelerator and a network
-profile = "small"
-# your own table, or {"file": ..., "text": ..., "label": ...} to name its columns;
-# None: what the profile names
-source = None
+profile = "small"  # "full": BERT-base, public data; wants an accelerator and a network
+source = None  # your own table, or {"file": ..., "text": ..., "label": ...}
 max_rows = 5000  # of your own table: more are sampled; None: take all
 backbone = None  # a preset, a folder, hf://...; None: the profile's (small: MiniLM)
-# most tokens read of a text; beyond what the backbone takes at once, the answers to
-# windows of the text are averaged; None: 128
-max_length = None
+max_length = None  # most tokens read of a text, see "long texts"; None: 128
 epochs = None  # readings of the training texts; None: 3, more for small classes
 batch_size = None  # reviews a step; None: the profile's (small: 16)
 learning_rate = None  # the peak; None: the profile's (small: 1e-4)
 lora_rank = 4  # columns of LoRA's thin matrices
+lora_limit = 800  # reviews that LoRA learns from
 train_limit = None  # use only so many training reviews (None: all)
 
 # %%
-import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from helpers import candidates, data, evaluation, figures, finetuning, models
-from helpers import optimizers, runtime, words
+from helpers import optimizers, runtime
+
+import keras  # after the helpers, which settle the backend
 
 course = runtime.start(seed, profile, source, backbone, max_length)
+rounding = 1e-5 if course.device.kind == "CPU" else 0.05  # accelerators round more
 
 # %% tags=["nbval-ignore-output"]
 splits, label_names = data.prepare_splits(course.source, max_rows)
 
 # %%
 train, validation = splits["train"][:train_limit], splits["validation"]
-labels = validation["label"].to_numpy()
-print(f"{len(train):,} texts to train, {len(validation)} to validate, ", end="")
-print(f"classes: {', '.join(label_names)}")
+targets, labels = train["label"].to_numpy(), validation["label"].to_numpy()
+print(f"{len(train):,} texts to train, {len(validation)} to validate: {label_names}")
 
 # %% [markdown]
 # ## Backbone and head
 #
-# The backbone brings what it learnt from a billion sentence pairs. The **head** is new: the mean over the tokens'
-# vectors, as in lesson 00, then one layer to the **logits**, one number for each class. Its weights start at random.
-# MiniLM's vectors have 384 numbers. For two classes the head needs 384 x 2 weights and 2 biases.
+# The **backbone** (骨干网络) is the pre-trained part. It turns each token of a review into a vector, in MiniLM of 384 numbers.
+#
+# The **head** (分类头) is new, and its weights start at random. It takes the mean over the vectors of a review's tokens; a mask leaves out the
+# padding that fills a batch up to a common length. In training, dropout sets a random tenth of the numbers to 0.
+# A dense layer then gives the **logits**, one number for each class.
 
 # %%
 start = course.profile.backbone, len(label_names), seed, course.profile.max_length
 classifier = models.make_classifier(*start)
-backbone_size = models.parameter_count(classifier.backbone)
-head_size = models.parameter_count(classifier.model.get_layer("logits"))
-print(f"backbone {backbone_size:,} parameters, head {head_size:,}")
-width = classifier.backbone.hidden_dim
-course.claim(
-    "the head has width x classes weights and a bias for each class",
-    head_size == (width + 1) * len(label_names),
-)
+bert = classifier.backbone
+vectors = bert.output["sequence_output"]  # (reviews, length, 384)
+mask = keras.ops.cast(bert.input["padding_mask"], vectors.dtype)[:, :, None]
+mean = keras.ops.sum(vectors * mask, axis=1) / keras.ops.sum(mask, axis=1)
+dropped = keras.layers.Dropout(0.1)(mean)  # (reviews, 384)
+logits = keras.layers.Dense(len(label_names), dtype="float32")(dropped)  # (reviews, 2)
+ours = keras.Model(bert.input, logits)
 
 # %% [markdown]
-# ## One batch, by hand
+# `models.make_classifier` builds the same in one line. If our head gets its weights, both must answer alike, here on three reviews:
+
+# %%
+ours.layers[-1].set_weights(classifier.model.layers[-1].get_weights())
+texts = train["text"][:3].tolist()
+ids = models.token_ids(classifier.tokenizer, texts, classifier.window)
+inputs = finetuning.pad(ids)  # filled up to a common length
+by_hand, logits = (np.asarray(model(inputs)) for model in (ours, classifier.model))
+print({name: part.shape for name, part in inputs.items()}, "-> logits", logits.shape)
+difference = np.abs(by_hand - logits).max()
+course.claim("head and helper agree up to rounding", difference < rounding, difference)
+
+# %% [markdown]
+# How many numbers can training change? The backbone brings a *pooler*, a dense layer on `[CLS]` that our head does not use. So the
+# classifier has fewer numbers than backbone and head together:
+
+# %%
+size, width = models.parameter_count(bert), bert.hidden_dim
+head, pooler = (width + 1) * len(label_names), (width + 1) * width
+trained = {"full": finetuning.count_trained(classifier.model)}
+same = trained["full"] == size - pooler + head
+course.claim("trained: backbone - pooler + head", same, size, pooler, head)
+
+# %% [markdown]
+# ## The loss
 #
-# Follow the shapes once. Three reviews become token ids, one row each, filled up to a common length.
+# **Softmax** turns logits into probabilities. The loss, **cross-entropy** (交叉熵), is minus the natural logarithm of the probability that
+# the right class got. A model that knows nothing gives each of K classes 1/K, so its loss is ln K: with two classes 0.69. An untrained head
+# should be near that:
 
 # %%
-some = train[:3]
-ids = models.token_ids(classifier.tokenizer, some["text"].tolist(), classifier.window)
-inputs = finetuning.pad(ids)
-print({name: array.shape for name, array in inputs.items()})
-logits = np.asarray(classifier.model(inputs, training=False))
-print("logits", logits.shape)
+loss, chance = finetuning.cross_entropy(targets[:3], logits), np.log(len(label_names))
+course.finding("the loss is within 0.2 of ln K", abs(loss - chance) < 0.2, loss, chance)
 
 # %% [markdown]
-# **Softmax** turns logits into probabilities; the loss, **cross-entropy** (交叉熵), is minus the logarithm of the
-# probability that the right class got. A model that knows nothing says 1/2 : 1/2 and has a loss of ln 2, about 0.69.
-# With K classes it is ln K.
-
-# %%
-loss = finetuning.cross_entropy(some["label"].to_numpy(), logits)
-print(f"loss before any training: {loss:.1f}")
-course.finding(
-    "an untrained head is near the loss of guessing, ln K (within 0.2)",
-    abs(loss - np.log(len(label_names))) < 0.2,
-)
-
-# %% [markdown]
-# Labels stay whole numbers (0, 1), so the loss is the *sparse* categorical cross-entropy, from logits. With
-# `softmax` in the model *and* `from_logits=True`, training would still run, and learn badly: no error tells you.
+# Keras calls this loss *sparse* categorical cross-entropy, since labels stay whole numbers. `from_logits=True` says that the model ends without
+# softmax. If the model has one all the same, Keras 3.15 on TensorFlow warns, and takes the logits from before the softmax. On
+# JAX nothing warns and the loss is wrong (*softmax twice*, below).
 #
 # ## First way: frozen features
 #
-# The cheapest: leave the backbone as it is (frozen, 冻结), take its vector of each review, and fit a logistic regression
-# on those. Only the baselines are cheaper; they are judged beside it.
+# The cheapest way leaves the backbone as it is (frozen, 冻结), takes its mean vector of each review, and fits a logistic regression on these
+# vectors. Two baselines are judged beside it: the most frequent class, and lesson 01's bag of words.
 
 # %% tags=["nbval-ignore-output"]
-results, seconds, trained = {}, {}, {}
-counts = len(validation), len(label_names)
-results["majority"] = evaluation.majority(train["label"].to_numpy(), *counts)
-started = time.monotonic()
-if course.on_reviews:
-    bag_of_words = words.bag_of_words().fit(train["text"], train["label"])
-else:  # of words or of characters, whichever is better on validation
-    bag_of_words, _ = candidates.fit_bag_of_words(train, validation)
-results["bag of words"] = bag_of_words.predict_proba(validation["text"])
-seconds["bag of words"] = time.monotonic() - started
-started = time.monotonic()
-texts = [frame["text"].tolist() for frame in (train, validation)]
-features = [finetuning.mean_features(classifier, part) for part in texts]
-regression = finetuning.fit_frozen_head(features[0], train["label"])
-results["frozen"] = regression.predict_proba(features[1])
-seconds["frozen"], trained["frozen"] = time.monotonic() - started, head_size
-shown = {name: round(value, 1) for name, value in seconds.items()}
-print("features", features[0].shape, shown, "seconds")
+answers = {"majority": evaluation.majority(targets, len(validation), len(label_names))}
+bag_of_words, _ = candidates.fit_bag_of_words(train, validation)
+answers["bag of words"] = bag_of_words.predict_proba(validation["text"])
+sides = train["text"].tolist(), validation["text"].tolist()
+features = [finetuning.mean_features(classifier, side) for side in sides]  # (…, 384)
+regression = finetuning.fit_frozen_head(features[0], targets)
+answers["frozen"] = regression.predict_proba(features[1])
+trained["frozen"] = regression[-1].coef_.size + regression[-1].intercept_.size
+percent = {name: 100 * evaluation.accuracy(labels, p) for name, p in answers.items()}
 
 # %%
-accuracy = {
-    name: evaluation.accuracy(labels, values) for name, values in results.items()
-}
-course.finding(
-    "frozen features beat the majority by over 10 points",
-    accuracy["frozen"] > accuracy["majority"] + 0.10,
-)
-if train_limit is None:  # with few labels they do
-    course.finding(
-        "they do not beat the bag of words by over 2 points",
-        accuracy["frozen"] < accuracy["bag of words"] + 0.02,
-    )
+lead = percent["frozen"] - percent["majority"]
+course.finding("frozen features beat the majority by over 10 points", lead > 10, lead)
+if train_limit is None:  # with few labels frozen features are ahead
+    lead = percent["frozen"] - percent["bag of words"]
+    course.finding("they do not beat the bag of words by over 2 points", lead < 2, lead)
 
 # %% [markdown]
-# The vectors were trained to put sentences of like *meaning* side by side. "A superb hotel" and "a dreadful hotel" are
-# both about hotels: praise and blame are only a small part of such a vector. Frozen, MiniLM is no better than counting
-# words.
-
-# %% [markdown]
+# MiniLM was trained to give texts of like *meaning* like vectors. "A superb hotel" and "a dreadful hotel" are both about hotels: praise and
+# blame are a small part of such a vector. So frozen features are no better here than counting words.
+#
 # ## Learning rate: warm-up and decay
 #
-# Pre-trained weights are good already: large steps destroy them. So the rate (学习率) starts at 0, rises over the
-# first tenth of the steps while Adam collects its averages, then falls to 0 again.
+# Pre-trained weights are good already, and large steps destroy them. So the learning rate (学习率) starts at 0 and rises in a straight
+# line, the **warm-up**, while Adam's averages are still unsure. From the peak it falls along half a **cosine**: slowly at
+# first, fast in the middle, slowly again towards 0, so that the last steps only refine.
 
 # %%
-recipe = candidates.make_recipe(
-    course.profile, train, epochs, batch_size, learning_rate, seed
-)
+sizes = epochs, batch_size, learning_rate
+recipe = candidates.make_recipe(course.profile, train, *sizes, seed)
 steps = recipe.epochs * -(-len(train) // recipe.batch_size)
-schedule = optimizers.make_schedule(recipe, steps)
-some_steps = np.unique(np.linspace(0, steps, 200).astype(int))
-rates = np.array([float(schedule(step)) for step in some_steps])
+warm_up = max(1, round(recipe.warmup_share * steps))  # a tenth of the steps
+
+
+def rate_at(step):
+    """Learning rate at a step: a straight line to the peak, then half a cosine to 0."""
+    if step <= warm_up:
+        return recipe.learning_rate * step / warm_up
+    share = (step - warm_up) / (steps - warm_up)  # of the descent, 0 to 1
+    return recipe.learning_rate * (1 + np.cos(np.pi * share)) / 2
+
+
+all_rates = np.array([rate_at(step) for step in range(steps + 1)])
 
 # %% tags=["nbval-ignore-output"]
-title = "Learning rate: warm-up, then decay"
-figure, axes = figures.new(title, "step", "learning rate")
-axes.plot(some_steps, rates, color=figures.BLUE)
-figures.show(
-    figure,
-    "A line that rises steeply from 0 over the first tenth of the steps and then falls"
-    " slowly back to 0.",
-)
+figure, axes = figures.new("Warm-up, then half a cosine", "step", "learning rate")
+axes.plot(all_rates, color=figures.BLUE)
+figures.show(figure, "A line that rises steeply, then falls in a wave to 0.")
 
 # %%
-course.claim("the rate starts and ends at 0", rates[0] == 0 and rates[-1] < 1e-8)
+schedule = optimizers.make_schedule(recipe, steps)
+difference = max(abs(float(schedule(i)) - rate) for i, rate in enumerate(all_rates))
+course.claim("helper and formula agree within 1e-9", difference < 1e-9, difference)
 
 # %% [markdown]
-# The optimizer is **AdamW**: Adam, with weight decay (权重衰减) kept apart from the gradients. Biases and
-# normalisation weights do not decay, and gradients are clipped, so that one odd batch cannot throw the model off.
+# ## Optimizer and loop
 #
-# Keras writes a step of AdamW as a dozen operations, and each of them goes over all weights. TensorFlow also has a
-# single operation for Adam's part. On a CPU the course takes that one, because it saves time: `optimizers.FusedAdamW`
-# reads and writes each weight fewer times, and otherwise does the same. To see that, let both move a small matrix
-# with the same random gradients.
+# **Adam** keeps two averages for each weight: of its gradients, and of their squares. It divides the first by the root of the second, so a
+# weight moves by about the learning rate at each step.
+#
+# **Weight decay** (权重衰减) multiplies each weight by 1 - rate x 0.01 at each step. A weight shrinks unless the
+# reviews push it back again and again, so what only a few reviews ask for stays small. **AdamW** applies the decay apart from Adam's averages,
+# which would otherwise rescale it.
+#
+# Biases do not decay, nor do scale and shift of layer normalisation. They are few and act on whole vectors, so they cannot learn single
+# reviews by heart. The neutral value of a scale is 1: pulled towards 0 it would mute its layer.
+#
+# **Clipping** scales all gradients down together where their common norm is over 1, so that one odd batch cannot throw the model off.
+#
+# Here they are in code, with `compile` and `fit`, on a BERT small enough to train in a second.
 
-# %% tags=["needs-tensorflow"]
-import keras
+# %%
+import keras_hub
 
 
-def matrix_after(adamw):
-    """Ones (4, 3) after 100 steps of an optimizer, always with the same gradients."""
-    matrix = keras.Variable(np.ones((4, 3), "float32"))
-    optimizer = adamw(0.01, weight_decay=0.01, global_clipnorm=1.0)
-    for gradient in np.random.default_rng(seed).normal(size=(100, 4, 3)):
-        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [matrix])
-    return keras.ops.convert_to_numpy(matrix)
+def tiny_model():
+    """A classifier of 2 small layers, the same at each call."""
+    keras.utils.set_random_seed(seed)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
+    small = keras_hub.models.BertBackbone(8, 2, 2, 16, 32, max_sequence_length=16)
+    return models.add_head(small, tokenizer, num_classes=2)
 
 
-if course.has_tensorflow("the faster AdamW"):
-    keras_own = matrix_after(keras.optimizers.AdamW)
-    fused = matrix_after(optimizers.FusedAdamW)
-    course.claim("100 steps move it by over 0.1", np.abs(keras_own - 1).max() > 0.1)
-    course.claim("both AdamW agree to 0.00001", np.abs(keras_own - fused).max() < 1e-5)
+tiny_recipe = finetuning.Recipe(epochs=1, batch_size=4, learning_rate=1e-3, seed=seed)
+rates = optimizers.make_schedule(tiny_recipe, steps=4)
+adamw = keras.optimizers.AdamW(rates, weight_decay=0.01, global_clipnorm=1.0)
+adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])  # and of norms
+from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+by_hand, by_helper = tiny_model(), tiny_model()
+by_hand.model.compile(adamw, from_logits)
+
+# %% [markdown]
+# Sixteen texts in batches of four make four steps. `finetuning.fine_tune` puts texts of like length into a batch, in an order that follows
+# from seed and epoch. By hand we bring the texts into that order first.
+
+# %% tags=["nbval-ignore-output"]
+tiny_data = ["good film", "bad film", "good", "bad"] * 4, np.array([1, 0, 1, 0] * 4)
+ids = models.token_ids(by_hand.tokenizer, tiny_data[0])
+order = finetuning.LengthGroupedBatches(ids, tiny_data[1], 4, seed, epoch=0).order
+inputs = finetuning.pad([ids[row] for row in order])  # token_ids: (16, 8)
+by_hand.model.fit(inputs, tiny_data[1][order], batch_size=4, shuffle=False, verbose=0)
+finetuning.fine_tune(by_helper, tiny_data, tiny_data, tiny_recipe)
+
+# %%
+def largest_difference(one, other):
+    """Between the weights of two classifiers."""
+    pairs = zip(one.model.get_weights(), other.model.get_weights(), strict=True)
+    return max(np.abs(a - b).max() for a, b in pairs)
+
+
+moved, apart = (largest_difference(by_hand, x) for x in (tiny_model(), by_helper))
+course.claim("fit moved a weight by over 0.001", moved > 0.001, moved)
+course.claim("fit and helper agree up to rounding", apart < rounding, apart)
 
 # %% [markdown]
 # ## Second way: full fine-tuning
 #
-# All weights train, those of the backbone too. After each epoch the state is saved, so if you stop this cell and run
-# it again, it goes on where it was. The weights of the best epoch on the *validation* reviews are kept.
+# Now all weights of the real model train. The helper repeats that `fit` for each epoch in another order, and after each epoch judges the
+# validation reviews. It also saves the state: if you stop this cell and run it again, training goes on after the last whole
+# epoch. At the end it restores the weights of the epoch with the best accuracy.
 
 # %% tags=["nbval-ignore-output"]
-started = time.monotonic()
-examples = zip(features, (train["label"].to_numpy(), labels), strict=True)
-settled = candidates.settle_weights(recipe, *examples)  # see "Which one is kept?"
+examples = zip(features, (targets, labels), strict=True)
+settled = candidates.settle_weights(recipe, *examples)  # for rare classes, see below
 classifier, history = finetuning.load_or_fine_tune(
     train, validation, settled, *start[:2], remake=True
 )
-seconds["full"] = time.monotonic() - started
-trained["full"] = finetuning.count_trained(classifier.model)
-results["full"] = finetuning.predict_proba(classifier, validation["text"].tolist())
+answers["full"] = finetuning.predict_proba(classifier, sides[1])
 print(history.round(3).to_string(index=False))
 
 # %% tags=["nbval-ignore-output"]
-figures.show(
-    figures.history(history),
-    "Two lines over the epochs. The training loss falls steadily; the validation loss"
-    " falls first and then levels off or rises.",
-)
-
-# %% [markdown]
-# The training loss goes on falling when the validation loss no longer does: the model begins to learn the
-# training reviews by heart (过拟合). A validation loss that rises while the share of right answers still grows means
-# that the few wrong answers are given with more and more confidence. So the best epoch is chosen by accuracy, and these
-# probabilities are not to be trusted as they stand.
+alt = "Left, by epoch: the training loss falls, the validation loss ends higher."
+figures.show(figures.history(history), f"{alt} Right: accuracy on validation texts.")
 
 # %%
-course.finding(
-    "the training loss falls from the first to the last epoch",
-    history["train_loss"].is_monotonic_decreasing,
-)
-course.finding(
-    "training gains more on the training reviews than on the validation reviews",
-    history["train_loss"].iloc[-1] < history["validation_loss"].iloc[-1],
-)
+_, here, there, *_ = history.iloc[-1]  # losses after the last epoch
+course.finding("training loss ends below validation loss", here < there, here, there)
 
 # %% [markdown]
+# Where the training loss falls further and the validation loss does not, the model begins to learn the training reviews by heart (过拟合).
+# If accuracy still improves meanwhile, the few wrong answers are given with more and more confidence. So accuracy
+# chooses the epoch, and lesson 06 corrects the confidence.
+#
 # ## Third way: LoRA
 #
-# **LoRA** (低秩适配) lets the weights stand and learns a thin correction to each query and value matrix: W + A·B, where A
-# has only 4 columns and B 4 rows. So there is little to store for each task. It wants a larger rate; here it gets one epoch.
-
-# %% tags=["nbval-ignore-output"]
-started = time.monotonic()
-fresh = models.make_classifier(*start)
-lora = finetuning.add_lora(fresh, lora_rank)
-pairs = [
-    (frame["text"].tolist(), frame["label"].to_numpy()) for frame in (train, validation)
-]
-lora_recipe = replace(recipe, epochs=1, learning_rate=3e-3)
-finetuning.fine_tune(lora, *pairs, lora_recipe)
-seconds["LoRA"] = time.monotonic() - started
-trained["LoRA"] = finetuning.count_trained(lora.model)
-results["LoRA"] = finetuning.predict_proba(lora, validation["text"].tolist())
-
-# %% [markdown]
-# The textbook counts 4 x (384 + 384) numbers a matrix. Keras stores query and value as (384, heads, size of a head) and cuts
-# off the last axis alone, so A is larger: 384 x 12 x 4, and B is 4 x 32.
+# **LoRA** (低秩适配) leaves the pre-trained weights unchanged. To each query and value matrix W of the attention it adds a product
+# of two thin matrices, W + A·B, and trains only A and B. B starts at 0, so nothing changes at first. Here is the query matrix of the first layer,
+# which Keras stores by heads. A starts at random: if it were 0 as well, the gradients of both would be 0, and neither would ever move.
 
 # %%
-heads, layers = lora.backbone.num_heads, lora.backbone.num_layers
-thin = 2 * layers * lora_rank * (width * heads + width // heads)
-course.claim(
-    "LoRA trains the two thin matrices of each query and value, and the head",
-    trained["LoRA"] == thin + head_size,
-)
-if lora_rank <= 4:
-    course.finding(
-        "that is under 2 % of all numbers", trained["LoRA"] < 0.02 * trained["full"]
-    )
+lora = models.make_classifier(*start)
+query = lora.backbone.get_layer("transformer_layer_0")._self_attention_layer.query_dense
+W = keras.ops.convert_to_numpy(query.kernel)  # (384, 12 heads, 32)
+A = np.random.default_rng(seed).normal(size=(*W.shape[:2], lora_rank))
+B = np.zeros((lora_rank, W.shape[2]))
+for name, part in {"W": W, "A": A, "B": B, "A·B": A @ B}.items():
+    print(f"{name:4} {part.shape} {part.size:,} numbers")
+finetuning.add_lora(lora, lora_rank)
+same = np.array_equal(W + A @ B, W) and np.array_equal(query.kernel, W)
+course.claim("at first W + A·B is W, by hand and in Keras", same)
+
+# %% [markdown]
+# Textbooks take 384 x 4 and 4 x 384 numbers. Keras cuts off the last axis alone, so its A is larger. `finetuning.add_lora`
+# does this in all layers. The head trains as well. LoRA needs a larger rate, here 0.003:
+
+# %% tags=["nbval-ignore-output"]
+few = sides[0][:lora_limit], targets[:lora_limit]
+quick = replace(recipe, epochs=1, learning_rate=3e-3)
+found = finetuning.fine_tune(lora, few, (sides[1], labels), quick)
+
+# %%
+A, B = map(keras.ops.convert_to_numpy, (query.lora_kernel_a, query.lora_kernel_b))
+x = np.random.default_rng(seed).normal(size=(1, 5, width)).astype("float32")
+by_hand = np.einsum("ntd,dhs->nths", x, W + A @ B) + np.asarray(query.bias)
+difference = np.abs(by_hand - np.asarray(query(x))).max()
+agree = difference < 10 * rounding and B.any()  # B is no longer 0
+course.claim("x (W + A·B) and the layer agree up to rounding", agree, difference)
+trained["LoRA"] = finetuning.count_trained(lora.model)
+thin = 2 * bert.num_layers * (A.size + B.size)  # query and value in each layer
+course.claim("trained are all A and B and the head", trained["LoRA"] == thin + head)
 
 # %% [markdown]
 # ## The three ways side by side
 #
-# All on the same validation reviews, with 95 % intervals. LoRA had one epoch, full fine-tuning up to three.
+# All are judged on the same validation reviews; `low` and `high` are the ends of a 95 % interval. LoRA has read 800 reviews once.
+# The frozen way trains 385 numbers, not the head's 770: between two classes scikit-learn needs one row of weights.
 
 # %% tags=["nbval-ignore-output"]
-table = evaluation.compare(labels, results)
-shown = (100 * table[["accuracy", "low", "high"]]).round(1)
-shown = shown.assign(trained=pd.Series(trained), seconds=pd.Series(seconds).round(1))
+table = 100 * evaluation.compare(labels, answers)[["accuracy", "low", "high"]]
+table.loc["LoRA", "accuracy"] = 100 * found["validation_accuracy"].iloc[-1]
+shown = table.assign(trained=pd.Series(trained))
 print(shown.to_string(na_rep="-", float_format="{:,.1f}".format))
 
-# %% tags=["nbval-ignore-output"]
-figures.show(
-    figures.accuracies(table, "Accuracy on the validation texts"),
-    "Five points with intervals: majority near 50 %, frozen features and bag of words"
-    " in the seventies, LoRA near them, full fine-tuning highest.",
-)
-
 # %%
-accuracy = table["accuracy"]
-course.finding(
-    "full fine-tuning beats the majority by over 15 points",
-    accuracy["full"] > accuracy["majority"] + 0.15,
-)
+lead = table["accuracy"] - table["accuracy"]["majority"]
+course.finding("full beats the majority by over 15 points", lead.full > 15, lead.full)
+course.finding("LoRA beats it by over 10 points", lead.LoRA > 10, lead.LoRA)
 if train_limit is None:
-    course.finding(
-        "and the bag of words by over 2 points",
-        accuracy["full"] > accuracy["bag of words"] + 0.02,
-    )
-    course.finding(
-        "and frozen features by over 5 points",
-        accuracy["full"] > accuracy["frozen"] + 0.05,
-    )
-    course.finding(
-        "LoRA beats the majority by over 10 points",
-        accuracy["LoRA"] > accuracy["majority"] + 0.10,
-    )
+    rest = lead.full - max(lead["bag of words"], lead.frozen)
+    course.finding("full beats the other two by over 2 points", rest > 2, rest)
 
 # %% [markdown]
-# These reviews chose the best epoch, so they flatter the model a little. The verdict falls in lesson 06, on reviews
-# that chose no epoch.
+# These reviews chose the best epoch, so they flatter full fine-tuning a little; lesson 06 judges it on others. A fair comparison
+# gives LoRA three epochs on all reviews, too. `make experiments` computed that beforehand, for seeds 42, 1 and 2:
+
+# %%
+names = {"full": "fine_tuning_seeds", "LoRA": "fine_tuning_lora"}
+fair = {way: runtime.experiment(name)["accuracy"][:3] for way, name in names.items()}
+print((100 * pd.DataFrame(fair)).round(1).to_string(index=False))
+lead = 100 * (fair["full"].mean() - fair["LoRA"].mean())
+course.claim("over 3 seeds full leads LoRA by under 3 points", abs(lead) < 3, lead)
+
+# %% [markdown]
+# Full fine-tuning leads by a point on average, but not with each seed, so LoRA is about as good here. It trains 1 % of the numbers. That saves
+# memory, and a further task adds under 1 MB to store. It saves little time: each step still runs through all layers, as the progress
+# bars above show.
 #
-# ## Which one is kept?
+# ## A rate that fails
 #
-# On your own texts a cheaper way may win, so `candidates` compares the majority, a bag of words, a bag of *characters*
-# (runs of 1 to 4, for scripts without spaces), frozen features and full fine-tuning on the validation texts. It compares
-# them by macro F1, in which a rare class counts as much as a frequent one. Accuracy breaks ties.
+# `compile("adam")`, as many listings have it, means a rate of 0.001 from the first step. That suits a small network with random weights. Here are
+# 40 steps on BERT, and as a control the same 40 steps at 0.0001. The loss is the mean over the steps.
+
+# %% tags=["nbval-ignore-output"]
+some = 40 * recipe.batch_size
+ids = models.token_ids(classifier.tokenizer, sides[0][:some], classifier.window)
+batches = finetuning.LengthGroupedBatches(ids, targets[:some], recipe.batch_size)
+losses, given = {}, {}
+for rate in (1e-3, 1e-4):
+    tried = models.make_classifier(*start)
+    tried.model.compile(keras.optimizers.Adam(rate), from_logits)
+    losses[rate] = tried.model.fit(batches, shuffle=False, verbose=0).history["loss"][0]
+    given[rate] = finetuning.predict_proba(tried, sides[1]).argmax(axis=1)
+    right = 100 * (given[rate] == labels).mean()
+    print(f"{rate}: loss {losses[rate]:.2f}, ln K is {chance:.2f}; {right:.1f} % right")
+
+# %%
+course.finding("at 0.001 the loss is over ln K", losses[1e-3] > chance, losses[1e-3])
+course.finding("at 0.0001 it is under ln K", losses[1e-4] < chance, losses[1e-4])
+share = 100 * np.bincount(given[1e-3]).max() / len(labels)
+if np.bincount(labels).max() < 0.9 * len(labels):  # else such answers are no wonder
+    course.finding("at 0.001 over 95 % of its answers are one class", share > 95, share)
+
+# %% [markdown]
+# At 0.001 the model gives everything the same answer: the large steps have destroyed what pre-training built. No error says so, only a
+# loss no better than chance. At 0.0001 the same code learns. If your BERT "does not learn", look at the learning rate first.
+
+# %% [markdown]
+# ## Going further: seeds, rates, warm-up
+#
+# Some questions take dozens of trainings. `make experiments` ran them on the validation reviews; `data/results/` keeps the results with
+# seeds, versions and date. First luck: the same recipe with five seeds. A seed decides the head's first weights, dropout and the order of the reviews.
+
+# %%
+seeds = 100 * runtime.experiment("fine_tuning_seeds").set_index("seed")["accuracy"]
+print(f"accuracy by seed: {seeds.round(1).to_dict()} %, mean {seeds.mean():.1f} %")
+spread = seeds.max() - seeds.min()
+course.claim("the seeds differ by over 2 points", spread > 2, spread)
+course.claim("seeds 42 and 1 are the best", set(seeds.nlargest(2).index) == {42, 1})
+if train_limit is None and recipe.epochs == 3 and course.on_reviews:
+    full = table["accuracy"]["full"]
+    near = seeds.min() - 3 < full < seeds.max() + 3
+    course.finding("today's is within 3 points of the stored band", near, full)
+
+# %% [markdown]
+# If two single trainings differ by less than this spread, luck may be the reason. Means over several seeds are surer: the mean of five varies less than
+# half as much as a single training, so it can show gains smaller than the spread.
+#
+# Now the rate, with and without warm-up. These trainings used seeds 42 and 1 only. As the claim says, those are the best two of the five,
+# so the dots at 0.0001 with warm-up are higher than other seeds would give.
+
+# %% tags=["nbval-ignore-output"]
+names = "fine_tuning_learning_rates", "fine_tuning_warm_up"
+rates = pd.concat([runtime.experiment(name) for name in names])
+rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1})
+rates = rates.drop_duplicates(["seed", "learning_rate", "warmup_share"])
+alt = (
+    "Accuracy by peak rate, two dots each: near 78 % at 0.00001, near 84 % at 0.0001"
+    " with and without warm-up, 77 to 84 % at 0.0003, 52 % at 0.001."
+)
+figures.show(figures.learning_rates(rates), alt)
+
+# %%
+mean = 100 * rates.groupby(["learning_rate", "warmup_share"])["accuracy"].mean()
+worst = 100 * rates.query("learning_rate == 0.001")["accuracy"].max()
+course.claim("0.001 stays at chance, under 55 %, for each seed", worst < 55, worst)
+gain = mean[1e-4, 0.1] - mean[1e-5, 0.1]
+course.claim("0.0001 is over 4 points better than 0.00001", gain > 4, gain)
+gain = mean[1e-4, 0.1] - mean[1e-4, 0.0]
+course.claim("at 0.0001 warm-up changes under 2 points", abs(gain) < 2, round(gain, 2))
+at_three = 100 * rates.query("learning_rate == 0.0003").pivot(
+    index="seed", columns="warmup_share", values="accuracy"
+)
+gains = at_three[0.1] - at_three[0.0]
+course.claim("at 0.0003 a seed gains over 6 points", gains.max() > 6, *gains)
+
+# %% [markdown]
+# At the right rate warm-up changed nothing that shows. At three times that rate one of two seeds gained seven points and the other none:
+# too few to be sure. Warm-up costs nothing, so we keep it as an insurance. Against 0.001 even warm-up is no help.
+#
+# ## Going further: eight epochs
+#
+# What happens if one simply trains on? One training of eight epochs was computed beforehand:
+
+# %% tags=["nbval-ignore-output"]
+long = pd.DataFrame(runtime.experiment("fine_tuning_over_fitting")["history"].iloc[0])
+alt = (
+    "Left: the training loss falls to nearly 0 over eight epochs, the validation loss"
+    " is lowest in the second and ends more than twice as high. Right: accuracy rises"
+    " from 77 to 84 % by the fourth epoch and then no further."
+)
+figures.show(figures.history(long), alt)
+
+# %%
+loss, right = long["validation_loss"], 100 * long["validation_accuracy"]
+course.claim("the validation loss is lowest in the second epoch", loss.argmin() == 1)
+ratio = loss.iloc[-1] / loss.min()
+course.claim("it ends over twice as high", ratio > 2, ratio)
+later = right[4:].max() - right[3]
+course.claim("no epoch after the fourth is more often right", later <= 0, later)
+
+# %% [markdown]
+# From the fourth epoch on the model learns by heart. Its loss on the training reviews falls to nearly 0. On the validation reviews accuracy
+# no longer improves, while the loss rises: the wrong answers are given with more confidence. Lesson 06 measures that confidence and corrects it.
+#
+# ## Going further: stop and resume
+#
+# A checkpoint contains the weights, the optimizer's averages and the random states of dropout. The order of the reviews follows
+# from seed and epoch, so it needs no storing. To see that nothing is missing, one tiny model trains through, and another is stopped
+# in its second epoch and resumed. What the second epoch had done until then is lost: training resumes after the last whole epoch.
+
+# %%
+import tempfile
+from pathlib import Path
+
+
+class StopButton(keras.callbacks.Callback):
+    """Stops the training after 6 batches, as you would by hand."""
+
+    batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        if self.batches == 6:
+            raise KeyboardInterrupt
+
+# %% tags=["nbval-ignore-output"]
+longer = replace(tiny_recipe, epochs=3)
+given = tiny_data, tiny_data, longer  # to learn from, and to judge the epochs
+through, stopped, resumed = tiny_model(), tiny_model(), tiny_model()
+finetuning.fine_tune(through, *given)
+with tempfile.TemporaryDirectory() as folder:
+    try:
+        finetuning.fine_tune(stopped, *given, Path(folder), [StopButton()])
+    except KeyboardInterrupt:
+        print("\nstopped in the second epoch")
+    finetuning.fine_tune(resumed, *given, Path(folder))
+
+# %%
+difference = largest_difference(through, resumed)
+close = difference < (1e-6 if course.device.kind == "CPU" else 1e-3)
+course.claim("resumed and uninterrupted agree up to rounding", close, difference)
+
+# %% [markdown]
+# ## Going further: which one is kept?
+#
+# On your own texts a cheaper way may win. So `candidates` compares five: the majority, a bag of words, a bag of *characters*, frozen features
+# and full fine-tuning. A bag of characters counts runs of 1 to 4 of them, for scripts without spaces. The measure is macro F1 on the validation texts, in which a rare
+# class counts as much as a frequent one. Accuracy decides between equals.
 #
 # If the largest class has at least three times the rows of the smallest, a model may neglect the rare ones. Then macro F1
-# also chooses the epoch, and class weights (类别权重) are tried: the rarer its class, the more a text counts. On frozen
-# features a try is only one more logistic regression. Full fine-tuning gets the weights if they help there. Lesson 06
-# judges the winner. Lesson 11 exports it: a bag as its own two files, and beside them the better BERT in all forms.
+# also chooses the epoch, and class weights (类别权重) are tried: the rarer its class, the more a text counts. Frozen
+# features try them first, since that takes one more logistic regression. If weights help there, full fine-tuning gets them too.
+#
+# Lesson 06 judges the winner. Lesson 11 exports it: a bag as two files of its own, and beside them the better BERT in all forms.
 
 # %% tags=["nbval-ignore-output"]
 chosen = candidates.load_or_choose(
@@ -358,125 +519,118 @@ if train_limit is None and course.on_reviews:
     course.finding("on the reviews full fine-tuning wins", chosen.name == "full")
 
 # %% [markdown]
-# ## A rate that fails
+# ## Going further: your own data, long texts
 #
-# `compile("adam")`, as many listings have it, means a rate of 0.001 from the first step, without warm-up: fine for a small
-# network from scratch. Here are its first 40 steps on BERT.
-
-# %% tags=["nbval-ignore-output"]
-failing = models.make_classifier(*start)
-from_logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-failing.model.compile("adam", from_logits)
-some = train[: 40 * recipe.batch_size]
-ids, targets = finetuning.encode_examples(
-    failing, some["text"].tolist(), some["label"], recipe.max_length
-)
-batches = finetuning.LengthGroupedBatches(ids, targets, recipe.batch_size, seed)
-fitted = failing.model.fit(batches, shuffle=False, verbose=0)
-failing_loss = fitted.history["loss"][0]
-chance = np.log(len(label_names))
-print(f"mean loss of these steps {failing_loss:.2f}; ln K is {chance:.2f}")
-answers = finetuning.predict_proba(failing, validation["text"].tolist())
-given = pd.Series(answers.argmax(axis=1)).map(dict(enumerate(label_names)))
-print(given.value_counts().to_string())
+# A BERT reads at most 512 tokens at once. If you set `max_length` higher, longer texts are read in **windows**, each framed by
+# `[CLS]` and `[SEP]`. In training each window has the label of its text. In use the logits of a text's windows are averaged. The tiny model reads 16 tokens at
+# once, so 14 between the two marks. Here is a text of 40 tokens beside one of 2:
 
 # %%
-share = np.bincount(answers.argmax(axis=1)).max() / len(answers)
-if np.bincount(labels).max() < 0.9 * len(labels):  # else such answers are no wonder
-    course.finding(
-        "after 40 steps over 95 % of its answers are the same class",
-        share > 0.95 and np.isfinite(answers).all(),
-    )
-course.finding(
-    "the mean loss of these steps is no better than chance", failing_loss > chance
-)
+reader = replace(tiny_model(), max_length=48)
+windows, owners = models.token_windows(reader, ["bad film", "good film " * 20])
+print("tokens a window", [len(window) for window in windows], "text", owners.tolist())
+batches = finetuning.LengthGroupedBatches(windows)
+by_window = finetuning.predict_logits(reader.model, batches)  # (4, 2)
+by_text = models.mean_by_text(by_window, owners)  # (2, 2)
+difference = np.abs(by_text[1] - by_window[1:].mean(axis=0)).max()
+course.claim("a text has the mean of its windows", difference < rounding, difference)
 
 # %% [markdown]
-# It answers the same to everything: the large steps have destroyed what pre-training built. No error, no warning, only a
-# loss that gets no better than chance. If your BERT "does not learn", look at the rate first.
-
-# %% [markdown]
-# ## Computed beforehand: seeds, rates, warm-up
+# What stands beyond `max_length` is cut off. Windows suit texts that say the same thing throughout. Where one sentence in twenty decides,
+# the other windows teach the model a label that they do not show, and the mean is diluted in use.
 #
-# Some questions take dozens of trainings. `make experiments` ran them, on the validation reviews; the results lie in
-# `data/results/` with seeds, versions and date. Does today's training lie among the stored ones?
+# ## Going further: your own data, many classes
+#
+# How many epochs? Each class should be read often enough, and we aim at about 1,000 readings. So `candidates.choose_epochs` takes 1,000 x classes / rows,
+# within 3 and 12. It stops at 30,000 readings in all, unless three epochs already are more. Training ends earlier when two epochs in a row
+# bring nothing better on validation (`patience=2`).
 
 # %%
-seeds = runtime.experiment("fine_tuning_seeds")["accuracy"]
-low, high = seeds.min() - 0.03, seeds.max() + 0.03
-shown = sorted((100 * seeds).round(1).tolist())
-print(f"five seeds, accuracy on the validation reviews: {shown} %")
-if train_limit is None and recipe.epochs == 3 and course.on_reviews:
-    course.finding(
-        "today's accuracy is within 3 points of the stored band",
-        low < accuracy["full"] < high,
-    )
+def epochs_for(rows, classes):
+    """Readings of the training texts: 1,000 a class, 3 to 12 times, 30,000 in all."""
+    return max(3, min(int(np.ceil(1000 * classes / rows)), 30_000 // rows, 12))
+
+
+for rows, classes in [(2_400, 2), (300, 2), (1_000, 10), (600, 30), (15_000, 150)]:
+    number = epochs_for(rows, classes)
+    print(f"{rows:6,} rows in {classes:3} classes: {number:2} epochs")
+    assert number == candidates.choose_epochs(rows, classes)
 
 # %% [markdown]
-# So much does luck matter: the same recipe, another order of the reviews and another first head. A "gain" smaller than this
-# spread is none. Now the rate, with and without warm-up:
-
-# %% tags=["nbval-ignore-output"]
-names = "fine_tuning_learning_rates", "fine_tuning_warm_up"
-rates = pd.concat([runtime.experiment(name) for name in names])
-rates = rates.fillna({"learning_rate": 1e-4, "warmup_share": 0.1})
-rates = rates.drop_duplicates(["seed", "learning_rate", "warmup_share"])
-figures.show(
-    figures.learning_rates(rates),
-    "Accuracy by peak rate, a dot a seed: near 78 % at 0.00001, highest at 0.0001,"
-    " scattered at 0.0003, chance at 0.001. With and without warm-up the dots lie close"
-    " together, but for 0.0003.",
-)
+# The last line shows the limit. Ten epochs would give each of the 150 classes its 1,000 readings, but that is 150,000 readings in all, so it gets three.
+#
+# ## Going further: softmax twice
+#
+# A model ends with softmax, and the loss is told `from_logits=True`. Softmax applied twice gives a wrong loss, as on JAX. Keras on TensorFlow notices the
+# softmax, warns, and goes back to its input:
 
 # %%
-mean = rates.groupby(["learning_rate", "warmup_share"])["accuracy"].mean()
-course.claim(
-    "0.001 stays at chance, under 55 %, for each seed",
-    rates.query("learning_rate == 0.001")["accuracy"].max() < 0.55,
-)
-course.claim(
-    "0.0001 is over 4 points better than 0.00001",
-    mean[1e-4, 0.1] > mean[1e-5, 0.1] + 0.04,
-)
-course.claim(
-    "at 0.0001 warm-up changes the mean by under 2 points",
-    abs(mean[1e-4, 0.1] - mean[1e-4, 0.0]) < 0.02,
-)
+some_logits, right = np.array([[3.0, -1.0], [0.5, 2.0]], "float32"), np.array([0, 1])
+once = finetuning.cross_entropy(right, some_logits)
+shares = np.exp(some_logits) / np.exp(some_logits).sum(axis=1, keepdims=True)
+twice = finetuning.cross_entropy(right, shares)
+excess = twice - once
+course.claim("softmax twice: the loss is over 0.2 too high", excess > 0.2, excess)
+
+# %% tags=["needs-tensorflow"]
+import warnings
+
+if course.has_tensorflow("what Keras does about it"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tensor = keras.ops.convert_to_tensor(some_logits)
+        found = float(from_logits(right, keras.activations.softmax(tensor)))
+    difference = abs(found - once)
+    course.claim("Keras warns", any("from_logits" in str(w.message) for w in caught))
+    course.claim("its loss is right within 0.00001", difference < 1e-5, difference)
 
 # %% [markdown]
-# At the right rate warm-up changed nothing here. At three times that rate one of two seeds gained seven points and the other none:
-# too few to be sure. It costs nothing, so we keep it as an insurance. Against 0.001 it is no help.
+# ## Going further: weight decay alone, and a faster AdamW
 #
-# ## Computed beforehand: eight epochs
-#
-# What happens if one simply goes on?
-
-# %% tags=["nbval-ignore-output"]
-long = pd.DataFrame(runtime.experiment("fine_tuning_over_fitting")["history"].iloc[0])
-figures.show(
-    figures.history(long),
-    "Two lines over eight epochs. The training loss falls to nearly 0; the validation"
-    " loss is lowest in the second epoch and ends more than twice as high.",
-)
+# Without gradients nothing pushes back. Then a weight shrinks by the factor 1 - rate x decay at each step, and a bias that is exempt stays as it is:
 
 # %%
-loss, right = long["validation_loss"], long["validation_accuracy"]
-course.claim(
-    "the validation loss is lowest in the second epoch and ends over twice as high",
-    loss.argmin() == 1 and loss.iloc[-1] > 2 * loss.min(),
-)
-course.claim(
-    "no epoch after the fourth has more right answers than the fourth",
-    right[4:].max() <= right[3],
-)
+one = np.ones(1, "float32")
+kernel, bias = (keras.Variable(one, name=name) for name in ("kernel", "bias"))
+adamw = keras.optimizers.AdamW(0.1, weight_decay=0.01)
+adamw.exclude_from_weight_decay(var_names=["bias"])
+for _ in range(100):
+    adamw.apply([keras.ops.zeros(1), keras.ops.zeros(1)], [kernel, bias])
+kernel, bias = float(kernel[0]), float(bias[0])
+close = abs(kernel - 0.999**100) < 1e-4
+course.claim("100 steps shrink the kernel to 0.999^100 within 0.0001", close, kernel)
+course.claim("the bias stays at 1", bias == 1)
+taken = 100 * (1 - np.prod(1 - recipe.weight_decay * all_rates))
+course.finding("in our training decay alone takes under 0.1 %", taken < 0.1, taken)
 
 # %% [markdown]
-# After that it learns by heart: on the training reviews the loss goes to nearly 0, on the validation reviews hardly another answer
-# becomes right while the loss rises: the errors get more confident. Lesson 06 measures that confidence and mends it.
+# So in a training as short as ours weight decay hardly acts. It matters in pre-training, which has many more steps.
 #
-# ## New reviews
+# Keras writes a step of AdamW as a dozen operations, and each of them goes over all weights. TensorFlow has a
+# single operation for Adam's part. On a CPU the course uses it to save time: `optimizers.FusedAdamW`
+# reads and writes each weight fewer times, and otherwise does the same. Both move a small matrix with the same random gradients:
+
+# %% tags=["needs-tensorflow"]
+def matrix_after(adamw):
+    """Ones (4, 3) after 100 steps of an optimizer, always with the same gradients."""
+    matrix = keras.Variable(np.ones((4, 3), "float32"))
+    optimizer = adamw(0.01, weight_decay=0.01, global_clipnorm=1.0)
+    for gradient in np.random.default_rng(seed).normal(size=(100, 4, 3)):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [matrix])
+    return keras.ops.convert_to_numpy(matrix)
+
+
+if course.has_tensorflow("the faster AdamW"):
+    keras_own = matrix_after(keras.optimizers.AdamW)
+    moved = np.abs(keras_own - 1).max()
+    difference = np.abs(keras_own - matrix_after(optimizers.FusedAdamW)).max()
+    course.claim("100 steps move it by over 0.1", moved > 0.1, moved)
+    course.claim("both AdamW agree to 0.00001", difference < 1e-5, difference)
+
+# %% [markdown]
+# ## Going further: new reviews
 #
-# Texts that are in no split:
+# These texts are in no split:
 
 # %% tags=["nbval-ignore-output"]
 new = ["Everything about this place was wonderful.", "A complete waste of money."]
@@ -487,107 +641,40 @@ for text, row in zip(new, probabilities, strict=True):
 
 # %%
 if course.on_reviews:
-    course.finding(
-        "clear praise and clear blame are told apart",
-        probabilities[0, 1] > 0.5 > probabilities[1, 1],
-    )
+    praise, blame = probabilities[:2, 1]
+    apart = praise > 0.5 > blame
+    course.finding("praise is over 0.5, blame under it", apart, praise, blame)
 
 # %% [markdown]
-# The third one is your test of the model: negation turns it round, and no claim is made about it.
+# The third review is your own test of the model: a negation turns its meaning round. We make no claim about it.
 #
-# ## Stop and resume
-#
-# A checkpoint holds weights, the optimizer's averages and dropout's random states; the order of the reviews follows
-# from seed and epoch. A tiny model shows that nothing else is needed: here one training runs through, another
-# is stopped in its second epoch and resumed.
-
-# %%
-import tempfile
-from pathlib import Path
-
-import keras_hub
-
-
-def tiny_model():
-    """The same first weights at each call: 2 small layers, and a new head."""
-    keras.utils.set_random_seed(seed)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"]
-    tokenizer = keras_hub.models.BertTokenizer(vocabulary, lowercase=True)
-    backbone = keras_hub.models.BertBackbone(
-        len(vocabulary), 2, 2, 16, 32, max_sequence_length=16
-    )
-    return models.add_head(backbone, tokenizer, num_classes=2)
-
-# %%
-class StopButton(keras.callbacks.Callback):
-    """Stops the training after 6 batches, as you would by hand."""
-
-    batches = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.batches += 1
-        if self.batches == 6:
-            raise KeyboardInterrupt
-
-# %% tags=["nbval-ignore-output"]
-tiny_recipe = finetuning.Recipe(epochs=3, batch_size=4, learning_rate=1e-3, seed=seed)
-tiny_data = (["good film", "bad film", "good", "bad"] * 4, np.array([1, 0, 1, 0] * 4))
-through, stopped, resumed = tiny_model(), tiny_model(), tiny_model()
-finetuning.fine_tune(through, tiny_data, tiny_data, tiny_recipe)
-with tempfile.TemporaryDirectory() as folder:
-    try:
-        finetuning.fine_tune(
-            stopped, tiny_data, tiny_data, tiny_recipe, Path(folder), [StopButton()]
-        )
-    except KeyboardInterrupt:
-        print("\nstopped in the second epoch")
-    finetuning.fine_tune(resumed, tiny_data, tiny_data, tiny_recipe, Path(folder))
-
-# %%
-pairs = zip(
-    finetuning.values_of(through.model.variables),
-    finetuning.values_of(resumed.model.variables),
-    strict=True,
-)
-pairs = [(a.astype("float64"), b.astype("float64")) for a, b in pairs]
-difference = max(np.abs(a - b).max() for a, b in pairs)
-# accelerators may add up in another order each time
-rounding = 1e-6 if course.device.kind == "CPU" else 1e-3
-course.claim(
-    "resumed, all weights end as the uninterrupted ones, up to rounding",
-    difference < rounding,
-)
-
-# %% [markdown]
 # ## Going further: should the words be "cleaned" first?
 #
-# Recipes for counting words remove stop words (停用词) and replace words by lemmas (词形还原). The article recommends it before BERT
-# too. Computed beforehand, two seeds each, the same treatment in training and validation:
+# Recipes for counting words remove stop words (停用词) and replace words by lemmas (词形还原). The article that this course grew from recommends both before
+# BERT too. This was computed beforehand for seeds 42 and 1, with the same treatment in training and validation:
 
 # %%
 points = runtime.experiment("fine_tuning_words")
-by_words = points.groupby("words")["accuracy"].mean()
-print((100 * by_words).round(1).to_string())
-
-# %%
+by_words = 100 * points.groupby("words")["accuracy"].mean()
+print(by_words.round(1).to_string())
 lost = by_words["all"] - by_words
-course.claim("without stop words over 4 points are lost", lost["no stop words"] > 0.04)
-course.claim("lemmas change the mean by under 3 points", abs(lost["lemmas"]) < 0.03)
+without, lemmas = lost["no stop words"], lost["lemmas"]
+course.claim("without stop words over 4 points are lost", without > 4, without)
+course.claim("lemmas change the mean by under 3 points", abs(lemmas) < 3, lemmas)
 
 # %% [markdown]
-# Stop words hold "not", "but" and "never": without them the model misses what turns a sentence round. Lemmas gain nothing: BERT was
-# trained on whole sentences, and that is what it reads best. For a bag of words, lesson 01 could not be sure of any difference.
-
-# %% [markdown]
+# "Not", "but" and "never" are stop words: without them the model misses what turns a sentence round. Lemmas gain nothing. BERT was
+# trained on whole sentences and reads those best. For a bag of words, lesson 01 could not be sure of any difference.
+#
 # ## Going further: how many labels?
 #
-# Labels cost somebody's time. Computed beforehand: the bag of words, frozen features and full fine-tuning with 50 to 1,600 labelled reviews, three
-# seeds each; few labels get more epochs. The last dots of full fine-tuning are three of the five seeds above, with all labels.
+# Labels cost somebody's time. How much do they buy? Bag of words, frozen features and full fine-tuning were computed beforehand with 50 to 1,600 labelled
+# reviews and three seeds each. Few labels get more epochs. The last dots of full fine-tuning are three of the five seeds above, with all labels.
 #
-# So far the accuracy was that of the best epoch, chosen on the very reviews that it was measured on. That is fair among trainings that
-# all choose so. The bag of words and frozen features choose nothing, they are scored once. So here fine-tuning is scored once as
-# well, after its last epoch: that takes up to 0.8 points off its means, most with few labels. (This experiment ran with NumPy 2.4,
-# those above with NumPy 2.5.)
+# So far the accuracy was that of the best epoch, chosen on the very reviews on which it was measured. That is fair among trainings that
+# all choose so. The bag of words and frozen features choose nothing. So here fine-tuning chooses nothing either and is scored
+# after its last epoch: that takes up to 0.8 points off its means, most with few labels. (This experiment ran with NumPy 2.4,
+# the others with NumPy 2.5.)
 
 # %% tags=["nbval-ignore-output"]
 by_labels = runtime.experiment("fine_tuning_labels")
@@ -595,58 +682,90 @@ reviews, _ = data.prepare_splits()
 everything = runtime.experiment("fine_tuning_seeds")[:3]
 last = [rows[-1]["validation_accuracy"] for rows in everything["history"]]
 everything = everything.assign(labels=len(reviews["train"]), accuracy=last)
-figures.show(
-    figures.by_labels(pd.concat([by_labels, everything])),
-    "Three lines that rise with the number of labels, 50 to all. With 50 all lie near"
+alt = (
+    "Three lines that rise with the number of labels, 50 to all. With 50 all are near"
     " 60 %. Full fine-tuning is highest throughout and ends near 83 %, frozen features"
     " and the bag of words end near 73 %; frozen features lead the bag of words in"
-    " between.",
+    " between."
 )
+figures.show(figures.by_labels(pd.concat([by_labels, everything])), alt)
 
 # %%
-mean = by_labels.groupby("labels")[["accuracy", "frozen", "bag of words"]].mean()
+ways = ["accuracy", "frozen", "bag of words"]
+mean = 100 * by_labels.groupby("labels")[ways].mean()
+print(mean.round(1).to_string())
 lead = (mean["accuracy"] - mean["frozen"]).loc[100:].min()
-course.claim(
-    "with 100 labels and more, full fine-tuning leads frozen features by over 3 points",
-    lead > 0.03,
-)
-course.claim(
-    "with 400 labels, frozen features lead the bag of words by over 4 points",
-    mean["frozen"][400] > mean["bag of words"][400] + 0.04,
-)
+course.claim("from 100 labels full leads frozen by over 3 points", lead > 3, lead)
+lead = mean["frozen"][400] - mean["bag of words"][400]
+course.claim("with 400, frozen leads the bag of words by over 4 points", lead > 4, lead)
 lead = mean["frozen"][1600] - mean["bag of words"][1600]
-course.claim("with 1,600 labels they do not, by over 2 points", lead < 0.02)
-course.claim(
-    "full fine-tuning with 400 labels beats the bag of words with 1,600",
-    mean["accuracy"][400] > mean["bag of words"][1600] + 0.02,
-)
-gap = abs(everything["accuracy"].mean() - mean["accuracy"][1600])
-course.claim("from 1,600 labels to all, its mean changes by under 2 points", gap < 0.02)
+course.claim("with 1,600 it leads by under 2 points", lead < 2, lead)
+lead = mean["accuracy"][400] - mean["bag of words"][1600]
+course.claim("full with 400 beats the bag with 1,600 by over 2 points", lead > 2, lead)
+gap = 100 * everything["accuracy"].mean() - mean["accuracy"][1600]
+course.claim("from 1,600 to all full changes by under 2 points", abs(gap) < 2, gap)
 
 # %% [markdown]
-# Pre-training saves labels: 400 of them and a fine-tuned MiniLM do better than 1,600 and counting words. From 1,600 to all, seeds differ by
-# more than the means: the last labels bought nothing that we could measure. With 50 nobody should trust any of the three.
+# Pre-training saves labels: MiniLM fine-tuned on 400 labels beats a bag of words trained on 1,600. From 1,600 to all, the seeds differ by
+# more than the means, so we could measure no gain from the last labels. With 50 labels none of the three is to be trusted.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. By hand: compute the rate at step 10 of 100 with a peak of 0.001 and a warm-up of 20 steps. Check with `make_schedule`.
-# 2. How many numbers would LoRA of rank 8 train in MiniLM, head for two classes included? Check with `add_lora`.
-# 3. Fit frozen features on 200 labels, with the vector of `[CLS]` instead of the mean. Which is better, and why?
+# 1. By hand: compute the learning rate at steps 10 and 40 of 100, with a peak of 0.001 and a warm-up of 20 steps.
+# 2. How many numbers would LoRA of rank 8 train in MiniLM, the head for two classes included?
+# 3. Fit frozen features on 200 labels, once with the mean vectors and once with the vector of `[CLS]`. Which is better, and why?
 #
-# With a check that tells you whether your answer holds: [exercises](exercises/05_fine_tuning.ipynb); solved: [solutions](solutions/05_fine_tuning.ipynb).
+# With checks: [exercises](exercises/05_fine_tuning.ipynb); solved: [solutions](solutions/05_fine_tuning.ipynb).
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer each question in your own words, then unfold ours.
+#
+# <details><summary>1. Why does the learning rate start at 0 and not at its peak?</summary>
+#
+# Pre-trained weights are good already, and Adam's averages rest on few gradients at first. Large early steps would destroy what
+# pre-training built (*Learning rate*).
+#
+# </details>
+#
+# <details><summary>2. Why do biases and normalisation scales not decay?</summary>
+#
+# They are few and act on whole vectors, so they cannot learn single reviews by heart. A scale pulled from 1 towards 0 would mute its
+# layer (*Optimizer and loop*).
+#
+# </details>
+#
+# <details><summary>3. In LoRA, why does B start at 0, and why not A as well?</summary>
+#
+# With B at 0, A·B is 0 and training starts from the pre-trained model. With both at 0 neither would get a gradient (*Third way*).
+#
+# </details>
+#
+# <details><summary>4. The validation loss rises and the accuracy still grows. How can that be?</summary>
+#
+# More answers are right, but the wrong ones are given with more confidence, and cross-entropy punishes that (*Second way*).
+#
+# </details>
+#
+# <details><summary>5. Your loss stays near ln K, and every review gets the same answer. What do you check first?</summary>
+#
+# The learning rate: at 0.001 BERT does just this, without any error, while the same steps at 0.0001 learn (*A rate that fails*).
+#
+# </details>
 
 # %% [markdown]
 # ## What you can do now
 #
-# - ✔ put a head on a backbone (*Backbone and head*);
-# - ✔ choose rate, warm-up and decay (*Learning rate*, *Computed beforehand*);
+# - ✔ build a head on a backbone (*Backbone and head*);
+# - ✔ choose learning rate, warm-up and decay (*Learning rate*, *Optimizer and loop*);
 # - ✔ compare the three ways with baselines (*The three ways side by side*);
-# - ✔ recognise a rate that fails and a model that learns by heart (*A rate that fails*, *eight epochs*);
-# - ✔ resume a training (*Stop and resume*).
+# - ✔ recognise a rate that fails and a model that learns by heart (*A rate that fails*, *Second way*);
+# - ✔ resume a training (*Going further: stop and resume*).
 #
 # **References.** Devlin et al.: *BERT*, 2019, appendix A.3 (recipes for BERT-base). Loshchilov, Hutter: *Decoupled Weight Decay
-# Regularization*, 2019 (AdamW). Hu et al.: *LoRA: Low-Rank Adaptation of Large Language Models*, 2022. Mosbach, Andriushchenko, Klakow: *On the Stability of Fine-tuning BERT*, 2021.
+# Regularization*, 2019 (AdamW). Hu et al.: *LoRA: Low-Rank Adaptation of Large Language Models*, 2022.
 #
 # **Glossary.** cross-entropy 交叉熵 · epoch 轮次 · fine-tuning 微调 · frozen 冻结 · head 分类头 · learning rate 学习率 · LoRA 低秩适配 ·
 # over-fitting 过拟合 · weight decay 权重衰减.

@@ -3,18 +3,18 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/07_listing_fixed.ipynb)
 #
-# This course grew out of a Chinese article on fine-tuning BERT. Its program, the *listing*, does not run. You will reproduce most of the listing's
-# mistakes in the smallest form, read what Python says, and end with the program repaired.
+# This course grew out of a Chinese article on fine-tuning BERT, whose program, the *listing*, does not run. You
+# will hunt the mistakes of a small version, and repair it.
 #
 # **You will be able to**
 #
-# - read an error message back to its cause;
+# - read a traceback back to its cause;
 # - tell TF1 modules, TF2 hub models and Keras 3 layers apart;
-# - give a model what it wants: ids instead of texts, three inputs instead of one;
-# - find the mistakes that raise no error;
-# - write the whole program, and its ten-line form.
+# - give a model the inputs that it wants: ids instead of texts, three arrays instead of one;
+# - find mistakes that raise no error;
+# - write the whole program, repaired.
 #
-# **You need first:** lesson 00. **Time:** about 40 minutes to read, three minutes to run on two CPU cores.
+# **You need first:** lessons 01 to 06. **Time:** about 45 minutes to read, 30 for the exercises, 5 to run on two CPU cores.
 
 # %%
 import os, runpy, subprocess  # outside Colab this cell does nothing more
@@ -26,72 +26,420 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
 
 # %% tags=["parameters"]
 seed = 42
-number_of_reviews = 800  # for training: enough to see the repaired program learn
-passes = 2  # over those reviews
+reviews_to_learn = 400  # enough to see the repaired program learn
+passes = 3  # over those reviews
 
 # %%
-import ast
-import tempfile
-import time
+import linecache
+import re
+import traceback
 
+import pandas as pd
+import spacy
+from IPython.display import display
+
+from helpers import data, evaluation, figures, models, runtime, words
+
+course = runtime.start(seed, dtype_policy="float32")  # we compare many digits
+
+# %% [markdown]
+# The repaired program grows in cells that begin with `# Program`. In a file of your own, leave out the lines `if course.has_tensorflow(...)`.
+
+# %%
+# Program, part 1: what it imports.
 import keras
 import numpy as np
-import pandas as pd
 
-from helpers import cleaning, data, evaluation, figures, finetuning, models
-from helpers import optimizers, runtime, words
+if course.has_tensorflow("the program"):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+    import tensorflow_hub as hub
+    import tensorflow_text  # noqa: F401 (registers operations of the hub's models)
 
-# In float32, since answers are compared to many digits.
-course = runtime.start(seed, dtype_policy="float32")
+# %% [markdown]
+# We make the data set and the hub's models here, without a network, in the forms of TensorFlow's hubs. The models hold the course's small
+# BERT: MiniLM, with vectors of 384 numbers.
 
-# %% tags=["nbval-ignore-output"]
-reviews, label_names = data.prepare_splits()  # the reviews, as lesson 01 leaves them
-if course.has_tensorflow("data sets and models as TensorFlow's hubs have them"):
+# %% tags=["nbval-ignore-output", "needs-tensorflow"]
+if course.has_tensorflow("the data set and the hub's models"):
     from helpers import export
 
-    folder = data.course_reviews_folder()  # the reviews as a TFDS data set
-    minilm = models.make_classifier(seed=seed)
-    place = runtime.artifacts_folder() / "listing_hub_pair"
-    pair = export.write_hub_pair(minilm, place)
+    folder = data.course_reviews_folder()  # the reviews as a data set of TFDS
+    pair = runtime.artifacts_folder() / "listing_hub_pair"
+    export.write_hub_pair(models.make_classifier(seed=seed), pair)
+
+# %% [markdown]
+# ## The program that does not run
+#
+# Here is our own small version of the listing: [data/listing.txt](../data/listing.txt). Read it, and note
+# what you distrust.
+
+# %%
+listing = (runtime.COURSE / "data" / "listing.txt").read_text(encoding="utf-8")
+for number, line in enumerate(listing.splitlines(), start=1):
+    print(f"{number:2}  {line}")
 
 # %% [markdown]
 # ## The catalogue (勘误)
 #
-# `data/errata.csv` lists every mistake that we found in the article, its prose included: what is wrong, what happens, the fix, and where
-# you can check it. `data/errata_sound.csv` lists the rest: what is right. Here are the kinds of mistake in the
-# program, and the first twelve.
+# `data/errata.csv` lists every mistake that we found in the article; `data/errata_sound.csv` lists what is right. Do not read
+# them now: look rows up by number. Missing numbers were joined or withdrawn.
 
 # %%
-errata = pd.read_csv(cleaning.REVIEWS.parent / "errata.csv", index_col="number")
-of_program = errata[errata["section"].str.startswith("Listing")]
-print(of_program["kind"].value_counts().to_string())
-print(of_program["what_is_wrong"].str.slice(0, 110).head(12).to_string())
-course.claim(
-    "the catalogue has at least 40 mistakes in the program, and more in the prose",
-    len(errata) > len(of_program) >= 40,
-)
+def show_whole(table):
+    """Show a table with its full texts, in a window that scrolls."""
+    with pd.option_context("display.max_colwidth", None):
+        html = table.to_html(index=False, justify="left")
+    html = html.replace("<td>", '<td style="text-align: left; vertical-align: top">')
+    window = f'<div style="max-height: 24em; overflow: auto">{html}</div>'
+    display({"text/html": window, "text/plain": table.to_csv(index=False)}, raw=True)
+
+
+errata = pd.read_csv(runtime.COURSE / "data" / "errata.csv")
+sound = pd.read_csv(runtime.COURSE / "data" / "errata_sound.csv")
+show_whole(errata)
+show_whole(sound)
+counts = len(errata), sum(errata["section"].str.startswith("Listing"))
+course.claim("of 100 mistakes 40 are in the program", counts == (100, 40))
 
 # %% [markdown]
-# In most cells below, a comment names the mistake's number. Some cells stop with an error; they are meant to. One or more such cells come
-# first, and then a cell that explains their errors and repairs them.
+# Comments give the mistakes' numbers. Some cells stop with an error, on purpose; a cell soon after explains and repairs it.
 #
 # ## It does not start
 #
-# Python reads the whole file before it runs a line. Three lines of the listing stand one space too far to the right.
+# Python reads a whole file before it runs the first line. It stops here:
 
 # %% tags=["raises-exception"]
 # Erratum 1
-compile("model = load()\n layer = model\n", "listing", "exec")
+compile(listing, "listing.txt", "exec")
 
 # %%
-# An indented line belongs to a block, and no block was opened. Lines of one block
-# begin in one column.
-repaired = compile("model = load()\nlayer = model\n", "listing", "exec")
-course.claim("aligned, it compiles", repaired.co_names == ("load", "model", "layer"))
+# Lines 28 to 30 begin with a space, yet no block was opened before: we remove it.
+aligned = re.sub(r"^ (?=\S)", "", listing, flags=re.MULTILINE)
+names_of_program = compile(aligned, "listing.txt", "exec").co_names
+course.claim("aligned, the file compiles", "layer" in names_of_program)
 
-# %% tags=["raises-exception"]
-# Erratum 2
-english = spacy.blank("en")
+# %% [markdown]
+# ## How to read a traceback (回溯)
+#
+# When a program stops, Python prints a **traceback**: a pair of lines for each call that was under way, the first call at the top.
+# Most pairs come from inside libraries. The function below, whose inside you need not follow, prints only those of the program's own lines, and the error.
+
+# %%
+def run(program, **names):
+    """Run a program. Where it stops, print its own part of the traceback."""
+    lines = program.splitlines(keepends=True)
+    linecache.cache["listing.txt"] = len(program), None, lines, "listing.txt"
+    try:
+        exec(compile(program, "listing.txt", "exec"), names)
+    except Exception as error:
+        for call in traceback.extract_tb(error.__traceback__):
+            if call.filename == "listing.txt":
+                print(f"line {call.lineno}, in {call.name}\n    {call.line}")
+        print(f"{type(error).__name__}: {error}")
+        return error
+
+
+# %% [markdown]
+# spaCy cuts texts into words by a **pipeline**. We keep lines 1 to 18, put the blank English pipeline into line 10, and add a line 19 of our own.
+
+# %% tags=["needs-tensorflow"]
+# Erratum 10
+if course.has_tensorflow("the listing's imports"):
+    functions = aligned[: aligned.index("rows, info")]
+    functions = functions.replace('load("en_core_web_sm")', 'blank("en")')
+    error = run(functions + 'prepare(["A fine film."], [1])', spacy=spacy)
+
+# %% [markdown]
+# **Begin at the bottom.** The last line names the kind of error and what was found. `ModuleNotFoundError`: a package is not installed in this Python, or its
+# name is misspelt. `AttributeError`: an object exists, but has no such name in it. `NameError`: nobody defined the name. `TypeError`: the object is of the
+# wrong kind. `ValueError`: the kind is right, the value or its shape is not.
+#
+# **Then go up to the last line of your own.** It is the line to repair most often. Line 10 asks spaCy's pipeline for a method `process`. It has none: a
+# pipeline is called as it is, `pipeline(text)`. The lines above tell how Python came here.
+#
+# The library is seldom at fault, though the traceback ends inside: it only noticed what your line gave it. Print type, shape and
+# dtype of that, and make the example smaller.
+#
+# **Start your search at your last own line. If what it does is right, its values were chosen earlier: follow them back.** The listing's loss on
+# four made-up examples:
+
+# %%
+# Erratum 25
+small = """model = keras.Sequential([keras.layers.Dense(2, "softmax")])
+model.compile("adam", "categorical_crossentropy")
+model.fit(np.zeros((4, 3)), np.array([0, 1, 1, 0]), verbose=0)
+"""
+error = run(small, keras=keras, np=np)
+
+# %% [markdown]
+# Python stopped in line 3. The message names two **shapes**. `target` (4,) are our labels, whole
+# numbers; `output` (4, 2) are the model's answers. (Keras writes `None` for the 4.) The loss chosen in line 2 wants labels of the output's shape, such as
+# [0, 1] for each. So the cause is in line 2.
+
+# %%
+# Erratum 25: for whole-number labels take the *sparse* loss (lesson 03).
+error = run(small.replace("categorical", "sparse_categorical"), keras=keras, np=np)
+course.claim("with the sparse loss the model trains", error is None)
+
+# %% [markdown]
+# ## Data that are not a table
+#
+# Lines 19 to 21 take `[data set]` for a name, unpack two values where there is one, and index a stream of rows by column. `tfds.load` gives **data
+# sets**: streams of rows, whose texts are bytes. (Each error: *Going further*.) The program decodes the texts, and
+# takes three splits: to learn from, to choose with, to measure on.
+
+# %% tags=["needs-tensorflow"]
+# Program, part 2: the data. Of each split two lists, texts (str) and labels (int).
+def read(split):
+    rows = list(tfds.as_numpy(split))
+    return [row["text"].decode("utf-8") for row in rows], [row["label"] for row in rows]
+
+
+if course.has_tensorflow("the data set"):
+    wanted = [f"train[:{reviews_to_learn}]", "validation", "test"]
+    splits, info = tfds.load(
+        "course_reviews", split=wanted, data_dir=str(folder), with_info=True
+    )
+    train, validation, test = map(read, splits)
+    names = info.features["label"].names
+    print([len(texts) for texts, _ in (train, validation, test)], names)
+
+# %% [markdown]
+# ## Hub models, old and new
+#
+# A **hub model** is a trained model in a folder, which `hub.load` reads. The listing confuses three things. Line 26 loads a
+# TF1 module. Line 28 asks it for layers, which only Keras models have. Line 29 calls it like a TF2 model, with the inputs of line 27, which only a Keras layer takes.
+#
+# | | TF1 module | TF2 hub model | Keras 3 layer |
+# |---|---|---|---|
+# | made for | TensorFlow 1: a graph with entry points, its *signatures* | TensorFlow 2: functions with their variables | Keras models |
+# | call it | `module.signatures["tokens"](ids)` | `encoder(inputs)` | `layer(inputs)` |
+# | takes | arrays | a dictionary of arrays | arrays, or `keras.Input` |
+# | gives | a dictionary | a dictionary | what its `call` returns |
+# | trains | no | yes, in a loop of your own | yes, in `fit` |
+#
+# TensorFlow 2 dropped much of TensorFlow 1, and some calls in articles never existed. To find what replaces a call, do not guess: print
+# `tf.__version__`, and read that version's documentation and the migration guide.
+#
+# BERT comes as a pair of TF2 hub models. `preprocess` turns texts into three arrays: the ids of the tokens (`input_word_ids`), a mask (`input_mask`: 1 for
+# tokens, 0 for padding), and the number of the sentence (`input_type_ids`). `encoder` turns these into vectors, one for each token (`sequence_output`) and
+# one for the text (`pooled_output`).
+
+# %% tags=["needs-tensorflow"]
+# Program, part 3: the pair of hub models.
+if course.has_tensorflow("hub models"):
+    preprocess = hub.load(str(pair / "preprocess"))
+    encoder = hub.load(str(pair / "encoder"))
+    ids = preprocess(tf.constant(["A fine film."]))
+    for arrays in (ids, encoder(ids)):
+        print({name: tuple(array.shape) for name, array in sorted(arrays.items())})
+
+# %% tags=["raises-exception", "needs-tensorflow"]
+# Erratum 21
+if course.has_tensorflow("hub models"):
+    encoder({name: keras.Input([None], dtype="int32", name=name) for name in ids})
+
+# %% [markdown]
+# The message names the cause and the repair. `keras.Input` gives a *KerasTensor*, a shape without numbers, and a TensorFlow function needs
+# numbers. A layer accepts it, and calls the function once there are numbers. So we write one around the encoder.
+#
+# Why does such a layer train? `fit` changes the `keras.Variable` objects that it finds among a layer's attributes, in lists, too.
+# It overlooks a hub model's TensorFlow variables. So we wrap each: `keras.Variable(variable)` copies nothing. When the
+# optimizer changes the wrapper, it changes the variable with which the encoder computes.
+#
+# Our pair's `pooled_output` is the mean of the tokens' vectors. MiniLM was trained for this mean, so the repair drops the listing's `[:, 0]`, which takes
+# the first token's vector. BERT's own *pooler*, a dense layer on that vector, is unused, so we leave out its variables.
+
+# %%
+# Program, part 4: a layer from the three inputs to vectors, float32 (texts, 384).
+class HubEncoder(keras.layers.Layer):
+    def __init__(self, folder):
+        super().__init__()
+        self.encoder = hub.load(str(folder))
+        used = [v for v in self.encoder.trainable_variables if "pooled" not in v.name]
+        self.kept = [keras.Variable(v) for v in used]  # without the unused pooler
+
+    def call(self, inputs):
+        return self.encoder(inputs)["pooled_output"]
+
+
+# %% tags=["needs-tensorflow"]
+# Erratum 21
+if course.has_tensorflow("the layer"):
+    layer = HubEncoder(pair / "encoder")
+    wrapped = layer.kept[0].value is layer.encoder.trainable_variables[0]
+    course.claim("the layer wraps the hub's variable and copies nothing", wrapped)
+    millions = sum(np.prod(v.shape) for v in layer.trainable_variables) / 1e6
+    course.claim("over 22 million numbers train", millions > 22, millions)
+
+# %% [markdown]
+# ## Classes, head and learning rate
+#
+# `num_classes` in line 30 is defined nowhere: the data set knows it. The head gives **logits** (raw outputs, lesson 03). The listing's
+# `"adam"` means a rate of 0.001 from the first step, ten times what this model wants, as the lesson on fine-tuning shows. Part 6 lets the rate rise to 0.0001 during the first tenth of
+# the steps (**warm-up**) and fall to 0 after that, and clips large gradients (lesson 05).
+
+# %%
+# Program, part 5: the model. Inputs int32 (texts, length), logits (texts, classes).
+def build(num_classes):
+    wanted = ("input_word_ids", "input_mask", "input_type_ids")
+    inputs = {name: keras.Input([None], dtype="int32", name=name) for name in wanted}
+    vectors = keras.layers.Dropout(0.1)(HubEncoder(pair / "encoder")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(num_classes)(vectors), name="bert")
+
+
+# %%
+# Program, part 6: AdamW. Warm-up to a rate of 1e-4, then cosine decay; clipping.
+def make_optimizer(steps):
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // 10, warmup_target=1e-4, warmup_steps=steps // 10
+    )
+    return keras.optimizers.AdamW(rate, weight_decay=0.01, global_clipnorm=1.0)
+
+
+# %% [markdown]
+# ## Inputs: three arrays of ids
+#
+# The listing trains on texts and makes ids only for the new text, by a tokenizer of another library. But our model has three named inputs of whole
+# numbers, and refuses a text, or a single array, with a `ValueError` (*Going further*). In the program one function makes the inputs, for training and for
+# new texts, so nothing can differ between them.
+#
+# Keep the pair together. The tokenizer of one model with the weights of another usually raises no error: its ids are numbers, too. But they mean
+# other tokens, so the model reads nonsense, and only a poor score shows it.
+
+# %%
+# Program, part 7: the three inputs, int32 (texts, longest of the batch), in batches.
+def ids_of(texts):
+    inputs = preprocess(texts)
+    longest = tf.reduce_max(tf.reduce_sum(inputs["input_mask"], axis=1))  # in tokens
+    return {name: array[:, :longest] for name, array in inputs.items()}  # less padding
+
+
+def batches(texts, labels, shuffle=False):
+    rows = tf.data.Dataset.from_tensor_slices((texts, labels))
+    rows = rows.shuffle(len(texts), seed=seed) if shuffle else rows
+    return rows.batch(16).map(lambda text, label: (ids_of(text), label)).prefetch(1)
+
+
+# %% [markdown]
+# ## Mistakes that raise no error
+#
+# The program would run now, but is it right? Ask four questions:
+#
+# 1. **If I change what a text means, does what the model receives change?** The listing removes **stop words** (停用词), frequent words such as "the"
+#    and "not". So "I would not buy it" becomes what "I would buy it" becomes (*Going further*).
+# 2. **Do the weights train that should?** Count them, as above.
+# 3. **Do the losses on training and validation texts part?** Draw both, as in the next cells.
+# 4. **Is the model better than a rule without a model?** Compare it with the most frequent class.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+# Program, part 8: training. `batches` shuffles, so `fit` need not.
+if course.has_tensorflow("training"):
+    keras.utils.set_random_seed(seed)
+    model = build(len(names))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = make_optimizer(steps=passes * -(-len(train[0]) // 16))  # rounded up
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    options = {"validation_data": batches(*validation), "shuffle": False, "verbose": 0}
+    fitted = model.fit(batches(*train, shuffle=True), epochs=passes, **options)
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+# Erratum 33: the listing keeps this history and never looks at it.
+if course.has_tensorflow("the curves"):
+    rows = pd.DataFrame(fitted.history)
+    rows.columns = [name.replace("val_", "validation_") for name in rows]
+    rows = rows.rename(columns={"loss": "train_loss"}).assign(epoch=rows.index + 1)
+    alt = "Left: training loss falls, validation loss does not follow. Right: accuracy."
+    figures.show(figures.history(rows), alt)
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the losses"):
+    fall = rows.iloc[-2] - rows.iloc[-1]  # in the last pass
+    seen, others = fall["train_loss"], fall["validation_loss"]
+    course.claim("the training loss falls by over 0.1", seen > 0.1, seen)
+    course.claim("the validation loss falls by under 0.02", others < 0.02, others)
+
+# %% [markdown]
+# In the last pass the training loss falls, but the validation loss rises (a fall below 0 is a rise): that is **over-fitting** (过拟合). The model gets surer of
+# the reviews that it has seen, not better on others. More reviews would help; more passes would not (lesson 05 keeps the best pass).
+#
+# ## The test, and a new text
+#
+# The program uses the test split once, here; *Going further* uses it again for other points. We print precision, recall and F1 for each class, which accuracy alone
+# would hide; `support` counts its texts. The **macro average** is the plain mean over the classes; the weighted average counts each by its support.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+# Program, part 9: the test, and a new text.
+from sklearn.metrics import classification_report
+
+if course.has_tensorflow("the answers"):
+    logits = model.predict(batches(*test), verbose=0)
+    answers = logits.argmax(axis=1)
+    print(classification_report(test[1], answers, target_names=names))
+    new = "Everything worked on the first day, and I would buy it again."
+    logits = model.predict(ids_of(tf.constant([new])), verbose=0)
+    print(names[logits.argmax()], "<-", new)  # Erratum 38: a name, no number
+
+# %% tags=["needs-tensorflow"]
+if course.has_tensorflow("the claim about the program"):
+    majority = np.bincount(test[1]).max() / len(test[1])
+    gain = 100 * (np.mean(answers == np.array(test[1])) - majority)
+    course.claim("it beats the most frequent class by over 15 points", gain > 15, gain)
+
+# %% [markdown]
+# The nine cells that begin with `# Program` are the whole program. *Going further* shows the mistakes that we passed over, and does
+# the same in ten lines. The ten lines hide tokenizer, pooling, head, loss and learning rate. You need the long form to
+# change one of these, or to find a mistake in it.
+
+# %% [markdown]
+# ## Going further: names that nothing defines
+#
+# Four names of the listing are read and never defined. Each stops the program only when Python reaches its line.
+
+# %%
+# Errata 2, 24, 34 and 35
+run('words = spacy.blank("en")')
+run('head = keras.layers.Dense(num_classes, "softmax")', keras=keras)
+run('ids = tokenizer("This film was not bad at all.")')
+error = run('ids = np.zeros((1, max_length), dtype="int32")', np=np)
+
+# %% [markdown]
+# They can all be found without a run. Python's module `ast` reads a program as a tree, and the tree tells which names are read, which are
+# defined, and which are imported. Linters such as Ruff do this, and much more.
+
+# %%
+import ast
+import builtins
+
+
+def names_in(program):
+    """Names that a program reads, that it defines, and that it imports: three sets."""
+    nodes = list(ast.walk(ast.parse(program)))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    made |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    aliases = [node for node in nodes if isinstance(node, ast.alias)]
+    return read, made, {alias.asname or alias.name for alias in aliases}
+
+
+# %%
+# Errata 2, 3, 4, 24, 34 and 35: the tree shows what is missing, unused and named twice.
+read_names, made, imported = names_in(aligned)
+missing = read_names - made - imported - set(dir(builtins))
+print(f"missing {sorted(missing)}, unused {imported - read_names}")
+course.claim(
+    "four names are missing",
+    missing == {"spacy", "num_classes", "tokenizer", "max_length"},
+)
+course.claim("Matplotlib is imported in vain", imported - read_names == {"plt"})
+course.claim("`text` is both a module and a review", imported & made == {"text"})
+
+# %% [markdown]
+# Matplotlib is imported, and the listing draws nothing. It is safe to remove. `text` is worse: line 7 gives this name to the module
+# tensorflow-text, and line 15 gives the same name to a review. Inside the function the module is out of reach, and a call of it meets a string:
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 4
@@ -101,39 +449,41 @@ if course.has_tensorflow("tensorflow-text"):
     for text in ["a fine film"]:
         print(text.WhitespaceTokenizer().tokenize(text))
 
-# %%
-# Errata 2, 3 and 4: spaCy was never imported; `text` was a module until the loop gave
-# the name to a string.
-import spacy
+# %% [markdown]
+# Imported as `tensorflow_text`, as in part 1, the module works. The tree did not call it unused, since the listing reads the name `text`, though for a review. Under
+# its own name no line of the program reads it, and a linter advises you to remove it. Do not: at its import tensorflow-text registers operations, and
+# `preprocess` is made of these. (`# noqa: F401` in part 1 tells the linter so.) We load `preprocess` in a fresh Python that has not imported it.
 
-program = (
-    "import numpy as np\nimport matplotlib.pyplot as plt\n"
-    "import tensorflow_text as tf_text\nprint(np.argmax([3, 1]))"
-)
-nodes = list(ast.walk(ast.parse(program)))
-imports = [node for node in nodes if isinstance(node, ast.Import)]
-imported = {alias.asname or alias.name for node in imports for alias in node.names}
-mentioned = {node.id for node in nodes if isinstance(node, ast.Name)}
-course.claim(
-    "a look at the names finds two imports without use",
-    imported - mentioned == {"plt", "tf_text"},
-)
-course.claim(
-    "spaCy is here, and no name stands for two things",
-    spacy.blank("en")("Fine.").text == "Fine.",
-)
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+# Errata 3 and 4
+import subprocess
+import sys
+
+if course.has_tensorflow("a fresh Python"):
+    load = f"import tensorflow_hub as hub; hub.load({str(pair / 'preprocess')!r})"
+    call = [sys.executable, "-c", load]
+    without = subprocess.run(call, capture_output=True, text=True)
+    print(*re.findall(r"Op type not registered '[^']+'", without.stderr)[:1])
+
+# %% tags=["needs-tensorflow"]
+# Errata 3 and 4
+if course.has_tensorflow("the claims about the import"):
+    course.claim(
+        "without tensorflow-text the preprocess model does not load",
+        without.returncode != 0 and "Op type not registered" in without.stderr,
+    )
+    words_of = tensorflow_text.WhitespaceTokenizer().tokenize("a fine film")
+    course.claim("under its own name the module is found", words_of.shape == (3,))
 
 # %% [markdown]
-# ## Data that are not a table
+# ## Going further: data that are not a table
 #
-# The listing gives TensorFlow Datasets a placeholder, `[data set]`, in place of a name. It unpacks two values from the result, and then takes columns
-# out of it as from a table.
+# `[data set]` is a placeholder where a name belongs. `tfds.load` gives one dictionary of splits, and the listing unpacks two values
+# from it. It takes columns out of a stream of rows, and gives spaCy bytes.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 5
 if course.has_tensorflow("TensorFlow Datasets"):
-    import tensorflow_datasets as tfds
-
     tfds.load("[data set]")
 
 # %% tags=["raises-exception", "needs-tensorflow"]
@@ -142,21 +492,18 @@ if course.has_tensorflow("TensorFlow Datasets"):
     dataset, info = tfds.load("course_reviews", data_dir=str(folder))
 
 # %% tags=["needs-tensorflow"]
-# Errata 5 and 6: a real name; and `load` gives a dictionary of splits. Only
-# with_info=True makes it a pair.
+# Errata 5 and 6: a real name; and only with_info=True makes the result a pair.
 if course.has_tensorflow("TensorFlow Datasets"):
     splits, info = tfds.load("course_reviews", data_dir=str(folder), with_info=True)
-    sizes = {name: info.splits[name].num_examples for name in splits}
-    print(sizes, info.features["label"].names)
+    print({name: info.splits[name].num_examples for name in splits})
     course.claim(
         "there are three splits, one of them to choose with",
         set(splits) == {"train", "validation", "test"},
     )
-    first, second = {"train": "its reviews", "test": "its reviews"}
-    course.claim(
-        "with two splits it would be worse: no error, and only their names",
-        (first, second) == ("train", "test"),
-    )
+
+# %% [markdown]
+# A data set with two splits would be worse: Python unpacks a dictionary into its keys, and two keys fit two names. No error comes up, and the names hold
+# the strings "train" and "test" in place of the data. The next two cells show the errors of a column and of bytes; the third repairs all, and unpacks such a dictionary.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 7
@@ -170,38 +517,30 @@ if course.has_tensorflow("TensorFlow Datasets"):
     spacy.blank("en")(example["text"])
 
 # %% tags=["needs-tensorflow"]
-# Errata 7 and 8: a data set is a stream of rows, not a table. Its texts are bytes, and
-# what spaCy takes bytes for are documents of its own: hence that odd message. Decode
-# first.
+# Errata 6, 7 and 8: two entries unpack into their names. A data set is a stream, so
+# iterate over it. spaCy takes bytes for a stored document; hence that odd message.
 if course.has_tensorflow("TensorFlow Datasets"):
-    rows = [
-        (row["text"].decode("utf-8"), int(row["label"]))
-        for row in tfds.as_numpy(splits["validation"])
-    ]
-    texts, labels = zip(*rows, strict=True)
-    course.claim(
-        "every text is a string, every label a number",
-        {type(x) for row in rows for x in row} == {str, int},
-    )
+    first, second = {"train": "its reviews", "test": "its reviews"}
+    course.claim("unpacked: two strings", (first, second) == ("train", "test"))
+    rows_of = [row["text"].decode("utf-8") for row in tfds.as_numpy(splits["test"])]
+    course.claim("decoded, the texts are strings", {str} == set(map(type, rows_of)))
 
 # %% [markdown]
-# ## Calls that spaCy does not have
+# Look at a data set's columns and splits before you choose it. `imdb_reviews` has `text` and `label`; `glue/sst2`, a frequent choice, calls its
+# texts `sentence` and hides the labels of its test split.
 #
-# A spaCy **pipeline** cuts a text into words and annotates them. The trained pipeline `en_core_web_sm` is a package of its own, which the article
-# never installs. And a pipeline has no method `process`: you call the pipeline itself. It can mark **stop words** (停用词), frequent words such as
-# "the", and give each word's **lemma**, its form in a dictionary.
+# ## Going further: calls that spaCy does not have
+#
+# A spaCy pipeline cuts a text into words and annotates them. The trained pipeline `en_core_web_sm` is a package of its own, which the article
+# never installs. *How to read a traceback* has shown that no pipeline has a method `process`.
 
 # %% tags=["raises-exception"]
 # Erratum 9
 spacy.load("en_core_web_sm")
 
-# %% tags=["raises-exception"]
-# Erratum 10
-spacy.blank("en").process("The rooms were running out.")
-
 # %%
 # Errata 9 and 10: the blank pipeline cuts words, knows stop words and, from a table,
-# lemmas. It needs no download.
+# lemmas (dictionary forms). It needs no download, and is called as it is.
 pipeline = spacy.blank("en")
 pipeline.add_pipe("lemmatizer", config={"mode": "lookup"}).initialize()
 document = pipeline("The rooms were running out.")
@@ -209,26 +548,23 @@ print([(token.text, token.lemma_, token.is_stop) for token in document])
 course.claim("'running' has the lemma 'run'", document[3].lemma_ == "run")
 
 # %% [markdown]
-# ## Hub models, old and new
+# ## Going further: the old format
 #
-# A **hub model** is a trained model saved in a folder, which `hub.load` reads. The address in the listing holds a **TF1 module**: a graph with named
-# entry points, its *signatures*, made for TensorFlow 1. Without a network we make a tiny one with `tf.compat.v1`, which looks up a vector for each id.
-# A **TF2 hub model** is called like a function, and for BERT it comes as a pair. `preprocess` turns texts into three arrays: the tokens' ids
-# (`input_word_ids`), 1 for real tokens and 0 for padding (`input_mask`), and the number of the sentence (`input_type_ids`). `encoder` turns these into vectors.
+# The address in line 26 is that of a TF1 module. Without a network we make a tiny one with `tf.compat.v1`. It looks up a vector of 8 numbers for each id, and has
+# one signature, `tokens`. You need not follow how it is made: nobody writes new programs so.
 
 # %% tags=["needs-tensorflow"]
-if course.has_tensorflow("a TF1 module"):
-    import tensorflow as tf
-    import tensorflow_hub as hub
+import tempfile
 
+if course.has_tensorflow("a TF1 module"):
     tf.get_logger().setLevel("ERROR")  # without its advice to leave TensorFlow 1
     v1, old_folder = tf.compat.v1, tempfile.mkdtemp() + "/module"
     with tf.Graph().as_default(), v1.Session() as session:
-        ids = v1.placeholder(tf.int32, [None, None])
-        vectors = tf.gather(v1.get_variable("table", [100, 8]), ids)
+        numbers = v1.placeholder(tf.int32, [None, None])
+        vectors = tf.gather(v1.get_variable("table", [100, 8]), numbers)
         session.run(v1.global_variables_initializer())
         signature = v1.saved_model.predict_signature_def(
-            {"input_ids": ids}, {"sequence_output": vectors}
+            {"input_ids": numbers}, {"sequence_output": vectors}
         )
         builder = v1.saved_model.Builder(old_folder)
         builder.add_meta_graph_and_variables(session, [], {"tokens": signature})
@@ -246,18 +582,19 @@ if course.has_tensorflow("a TF1 module"):
     old(tf.constant([[1, 2]]))
 
 # %% tags=["needs-tensorflow"]
-# Errata 18 and 19: layers belong to Keras models. A TF1 module has signatures, and its
-# weights do not train any more. A TF2 hub model is called as it is. It comes as a pair:
-# texts to ids, ids to vectors.
-if course.has_tensorflow("hub models"):
+# Errata 18 and 19: a TF1 module has signatures, no layers, and is not callable. It has
+# no list of trainable variables either.
+if course.has_tensorflow("a TF1 module"):
     outputs = old.signatures["tokens"](tf.constant([[1, 2]]))
     print(sorted(old.signatures), outputs["sequence_output"].shape)
-    preprocess = hub.load(str(pair / "preprocess"))
-    encoder = hub.load(str(pair / "encoder"))
-    ids = preprocess(tf.constant(["A fine film."]))
-    print({name: tuple(value.shape) for name, value in sorted(encoder(ids).items())})
-    trained = len(encoder.trainable_variables)
-    course.claim("the encoder's variables train", trained > 100)
+    lists = [hasattr(one, "trainable_variables") for one in (old, encoder)]
+    course.claim("only the new one names what trains", lists == [False, True])
+
+# %% [markdown]
+# ## Going further: how a hub model is called
+#
+# A TF2 encoder takes one dictionary. The listing passes three arrays one after the other, and then asks the result for an attribute that
+# only Hugging Face's models have.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 20
@@ -269,39 +606,30 @@ if course.has_tensorflow("hub models"):
 if course.has_tensorflow("hub models"):
     encoder(ids).last_hidden_state
 
-# %% tags=["raises-exception", "needs-tensorflow"]
-# Erratum 21
-inputs = {
-    name: keras.Input((None,), dtype="int32", name=name)
-    for name in ("input_word_ids", "input_mask", "input_type_ids")
-}
+# %% [markdown]
+# A text may be too long, too. BERT has learnt 512 **places**, a vector for the first token, one for the second, and so on. The listing's inputs have any
+# length, and no line cuts the training texts. With 513 tokens the places run out:
+
+# %% tags=["raises-exception", "needs-tensorflow", "nbval-ignore-output"]
+# Erratum 115
 if course.has_tensorflow("hub models"):
-    encoder(inputs)
-
-# %%
-# Errata 20, 21 and 23: it wants one dictionary and gives one; `last_hidden_state` is a
-# name from Hugging Face. And Keras 3 wants a layer, which is called when there are
-# numbers. What is in a list of keras.Variable trains (BERT's unused pooler aside).
-class HubEncoder(keras.layers.Layer):
-    """A TF2 hub encoder in Keras 3: its inputs to vectors, float32 (texts, width)."""
-
-    def __init__(self, folder):
-        super().__init__()
-        self.encoder = hub.load(str(folder))
-        variables = self.encoder.trainable_variables
-        used = [v for v in variables if "pooled_dense" not in v.name]
-        self.variables_of_hub = [
-            keras.Variable(variable, name=f"hub_{i}") for i, variable in enumerate(used)
-        ]
-
-    def call(self, inputs):
-        """Vectors of the texts."""
-        return self.encoder(inputs)["pooled_output"]
-
+    encoder({name: tf.ones([1, 513], tf.int32) for name in ids})
 
 # %% tags=["needs-tensorflow"]
-# Erratum 22: wrapped in a Lambda layer, as one finds it advised, the same model runs.
-# But nothing of BERT would train.
+# Errata 20, 23 and 115: one dictionary in, one dictionary out, and at most 512 tokens.
+# `preprocess` cuts earlier.
+if course.has_tensorflow("hub models"):
+    vectors = encoder({name: tf.ones([1, 512], tf.int32) for name in ids})
+    course.claim("512 tokens fit", vectors["pooled_output"].shape == (1, 384))
+    long = preprocess(tf.constant(["so long " * 1000]))
+    course.claim("preprocess cuts at 128", long["input_word_ids"].shape == (1, 128))
+
+# %% [markdown]
+# To get past erratum 21, one finds a **Lambda layer** advised: a Keras layer around any function. It runs, and gives the same vectors as our layer. But
+# Keras finds no variable in it, so nothing of BERT would be fine-tuned. No error tells you.
+
+# %% tags=["needs-tensorflow"]
+# Erratum 22
 if course.has_tensorflow("hub models"):
     layer = HubEncoder(pair / "encoder")
     untracked = keras.layers.Lambda(
@@ -309,102 +637,24 @@ if course.has_tensorflow("hub models"):
     )
     same = np.allclose(layer(ids), untracked(ids), atol=1e-6)
     course.claim("both give the same vectors", same)
-    sizes = [
-        sum(int(np.prod(v.shape)) for v in one.trainable_variables)
-        for one in (layer, untracked)
-    ]
-    course.claim(
-        "the layer trains over 22 million numbers, the Lambda none",
-        sizes[0] > 22e6 and sizes[1] == 0,
-    )
+    course.claim("the Lambda layer trains nothing", not untracked.trainable_variables)
 
 # %% [markdown]
-# ## Classes and loss
+# ## Going further: inputs that do not fit
 #
-# The listing uses `num_classes` and never sets it. Its labels are whole numbers, while its loss wants, for each label, a row with a 1 for the class and
-# zeros elsewhere. The repaired loss takes whole numbers and the last layer's raw outputs, the logits (lesson 03).
-
-# %% tags=["raises-exception"]
-# Erratum 24
-keras.layers.Dense(num_classes)
-
-# %% tags=["raises-exception"]
-# Erratum 25
-tiny = keras.Sequential(
-    [keras.Input((2,)), keras.layers.Dense(2, activation="softmax")]
-)
-tiny.compile("adam", "categorical_crossentropy")
-tiny.fit(np.zeros((4, 2)), np.array([0, 1, 1, 0]), verbose=0)
-
-# %%
-# Errata 24 and 25: the data say how many classes there are. For whole-number labels
-# take the *sparse* loss, from logits.
-num_classes = len(label_names)
-tiny = keras.Sequential([keras.Input((2,)), keras.layers.Dense(num_classes)])
-tiny.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-# With these weights it says 0 and 2 to everything.
-tiny.set_weights([np.zeros((2, 2)), np.array([0.0, 2.0])])
-loss = tiny.evaluate(np.zeros((4, 2)), np.array([0, 1, 1, 0]), verbose=0)
-# The formula: minus the logarithm of what the right class got.
-by_hand = (np.log(1 + np.exp(2)) + np.log(1 + np.exp(-2))) / 2
-course.claim(
-    "it takes the labels, and the loss is the formula's (within 0.00001)",
-    abs(loss - by_hand) < 1e-5,
-)
-
-# %% [markdown]
-# ## Inputs: texts are not ids
-#
-# The model was declared with three inputs of numbers. But the listing feeds it one string for each review: no tokenizer ever reads the training texts.
+# The model has three inputs of whole numbers. The listing feeds it texts in training, and one array of ids for the new text. The ids come from
+# a method `encode` that belongs to Hugging Face's tokenizers. The model compares its inputs with their names first, hence a `ValueError`. The second cell below
+# gives a text to an embedding layer alone, the first layer of any BERT. There TensorFlow fails to make a number of a string, an error of another kind.
 
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 30
-if course.has_tensorflow("training the hub model"):
-    vectors = keras.layers.Dropout(0.1)(layer(inputs))
-    model = keras.Model(inputs, keras.layers.Dense(num_classes)(vectors))
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    rows = list(texts[:32]), list(labels[:32])
-    strings = tf.data.Dataset.from_tensor_slices(rows).batch(16)
-    model.fit(strings, shuffle=False, verbose=0)
+if course.has_tensorflow("the model"):
+    rows_of = tf.data.Dataset.from_tensor_slices(test).batch(16)
+    model.evaluate(rows_of, verbose=0)
 
 # %% tags=["raises-exception"]
 # Erratum 32
 keras.layers.Embedding(100, 8)(np.array(["a fine film"]))
-
-# %% tags=["needs-tensorflow"]
-# Errata 30 and 32: each batch of texts goes through `preprocess`, which makes the three
-# inputs; then we cut the padding that no text of the batch needs.
-if course.has_tensorflow("training the hub model"):
-
-    def ids_of(texts):
-        """The encoder's inputs, int32 (texts, longest of the batch)."""
-        inputs = preprocess(texts)
-        longest = tf.reduce_max(tf.reduce_sum(inputs["input_mask"], axis=1))
-        return {name: value[:, :longest] for name, value in inputs.items()}
-
-    batch = ids_of(tf.constant(texts[:16]))
-    ours = models.token_ids(models.load_tokenizer(), texts[:16])
-    rows = zip(batch["input_word_ids"].numpy(), ours, strict=True)
-    same = all(list(row[: len(ids)]) == list(ids) for row, ids in rows)
-    course.claim("the ids are KerasHub's", same)
-    course.claim(
-        "the model takes them: a row of logits for each text",
-        model(batch).shape == (16, num_classes),
-    )
-
-# %% [markdown]
-# ## A new text
-#
-# At the end the listing wants to classify one sentence. `tokenizer` and `max_length` come from nowhere, `encode` from another library, and
-# the model gets one input instead of three.
-
-# %% tags=["raises-exception"]
-# Erratum 34
-tokenizer("This is a sample text.")
-
-# %% tags=["raises-exception"]
-# Erratum 35
-np.zeros((1, max_length), dtype="int32")
 
 # %% tags=["raises-exception"]
 # Erratum 36
@@ -415,170 +665,24 @@ models.load_tokenizer().encode("This is a sample text.", padding="max_length")
 if course.has_tensorflow("the hub model"):
     model.predict(np.array([[101, 2023, 102]]), verbose=0)
 
+# %% [markdown]
+# The repair is one function for all texts: `ids_of` gives the three arrays, and its ids are the same as those of KerasHub's tokenizer for this model.
+
 # %% tags=["needs-tensorflow"]
-# Errata 34 to 37: the same function serves training and answering, so nothing can
-# differ between the two.
+# Errata 30, 32, 36 and 37: `ids_of` makes what the model takes, in training and after.
 if course.has_tensorflow("the hub model"):
-    answer = model.predict(ids_of(tf.constant(["This is a sample text."])), verbose=0)
-    course.claim("one text, one row of logits", answer.shape == (1, num_classes))
+    batch = ids_of(tf.constant(test[0][:16]))
+    course.claim("16 texts, 16 rows of logits", model(batch).shape == (16, len(names)))
+    ours = models.token_ids(models.load_tokenizer(), test[0][:16])
+    pairs = zip(batch["input_word_ids"].numpy(), ours, strict=True)
+    same = all(list(row[: len(one)]) == list(one) for row, one in pairs)
+    course.claim("the ids are those of KerasHub's tokenizer", same)
 
 # %% [markdown]
-# ## The program, repaired
+# ## Going further: what stop words cost
 #
-# In the article's order: data, model, training, evaluation, a new text. We use spaCy for one thing only: to leave
-# out texts that hold no word.
-
-# %% tags=["needs-tensorflow"]
-# 1 · Data: three splits, texts decoded, rows without a word left out.
-def texts_and_labels(split):
-    """Texts and labels of a split, less the texts without a word."""
-    rows = [(text.decode("utf-8"), int(label)) for text, label in tfds.as_numpy(split)]
-    documents = spacy.blank("en").pipe(text for text, _ in rows)
-    has_word = [any(token.is_alpha for token in document) for document in documents]
-    kept = [row for row, keep in zip(rows, has_word, strict=True) if keep]
-    return [text for text, _ in kept], [label for _, label in kept]
-
-
-if course.has_tensorflow("the repaired program"):
-    names = info.features["label"].names
-    wanted = [f"train[:{number_of_reviews}]", "validation", "test"]
-    splits = tfds.load(
-        "course_reviews", split=wanted, data_dir=str(folder), as_supervised=True
-    )
-    train, validation, test = (texts_and_labels(split) for split in splits)
-    print([len(texts) for texts, _ in (train, validation, test)])
-
-# %% tags=["needs-tensorflow"]
-# 2 · Model: a TF2 hub encoder as a layer, dropout, one dense layer to the logits; AdamW
-# with warm-up and decay.
-def batches(texts, labels, shuffle=False):
-    """A tf.data pipeline: shuffled over all texts, tokenised in batches of 16."""
-    rows = tf.data.Dataset.from_tensor_slices((texts, labels))
-    rows = rows.shuffle(len(texts), seed=seed) if shuffle else rows
-    return rows.batch(16).map(lambda text, label: (ids_of(text), label)).prefetch(1)
-
-
-if course.has_tensorflow("the repaired program"):
-    keras.utils.set_random_seed(seed)
-    vectors = keras.layers.Dropout(0.1)(HubEncoder(pair / "encoder")(inputs))
-    model = keras.Model(inputs, keras.layers.Dense(len(names))(vectors))
-    steps = passes * -(-len(train[0]) // 16)
-    variables = model.trainable_variables
-    optimizer = optimizers.make_optimizer(finetuning.Recipe(), steps, variables)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"])
-
-# %% tags=["needs-tensorflow", "nbval-ignore-output"]
-# 3 · Training, watched on the validation split, and drawn. (Erratum 33)
-if course.has_tensorflow("the repaired program"):
-    history = model.fit(
-        batches(*train, shuffle=True),
-        validation_data=batches(*validation),
-        epochs=passes,
-        shuffle=False,
-        verbose=0,
-    ).history
-    x_label, y_label = "pass over the training reviews", "cross-entropy (nats a review)"
-    figure, axes = figures.new("The repaired program learns", x_label, y_label)
-    x, training, validating = range(1, passes + 1), history["loss"], history["val_loss"]
-    axes.plot(x, training, marker="o", color=figures.BLUE, label="training")
-    axes.plot(x, validating, marker="s", color=figures.ORANGE, label="validation")
-    axes.set_xticks(x)
-    axes.legend(frameon=False)
-    alt = "Two lines over two passes: the training loss falls steeply, "
-    figures.show(figure, alt + "the validation loss ends near 0.5.")
-
-# %% tags=["needs-tensorflow", "nbval-ignore-output"]
-# 4 · Evaluation: the test split, once, with more than accuracy.
-# 5 · A new text, answered by a name. (Erratum 38)
-if course.has_tensorflow("the repaired program"):
-    logits = model.predict(batches(*test), verbose=0)
-    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-    table = evaluation.by_class(np.array(test[1]), probabilities, names)
-    print(table.round(2).to_string())
-    new = "Everything worked on the first day, and I would buy it again."
-    answer = model.predict(ids_of(tf.constant([new])), verbose=0)
-    print(names[answer.argmax()], "<-", new)
-
-# %% [markdown]
-# ## In ten lines
-#
-# The helpers hold the same steps, tested. The next cell does the work of the program above in ten lines, with KerasHub's model in place of the
-# hub's. `load_or_fine_tune` trains only if no trained model lies on the disk.
-
-# %% tags=["nbval-ignore-output"]
-reviews, label_names = data.prepare_splits()
-recipe = finetuning.Recipe(epochs=passes)
-classifier, history = finetuning.load_or_fine_tune(
-    reviews["train"][:number_of_reviews], reviews["validation"], recipe
-)
-answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
-scores = evaluation.scores(reviews["test"]["label"], answers)
-print({name: round(value, 2) for name, value in scores.items()})
-answer = finetuning.predict_proba(classifier, ["I would buy it again."])[0]
-print(label_names[answer.argmax()])
-
-# %%
-labels = reviews["test"]["label"]
-right = evaluation.accuracy(labels.to_numpy(), answers)
-course.claim(
-    "the helpers' program beats the majority by over 15 points, too",
-    right > labels.value_counts(normalize=True).max() + 0.15,
-)
-
-# %% tags=["needs-tensorflow", "nbval-ignore-output"]
-# Erratum 39: the listing ends, and its model is gone. Lesson 11 exports in earnest.
-if course.has_tensorflow("the export"):
-    place = runtime.artifacts_folder() / "listing_saved_model"
-    served = hub.load(str(export.write_saved_model(classifier, place)))
-    by_served = served.predict(tf.constant(reviews["test"]["text"][:50])).numpy()
-    differences = np.abs(by_served - answers[:50])
-
-# %% tags=["needs-tensorflow"]
-if course.has_tensorflow("the claims about program and export"):
-    majority = np.bincount(test[1]).max() / len(test[1])
-    right = evaluation.accuracy(np.array(test[1]), probabilities)
-    course.claim(
-        "the repaired program beats the majority by over 15 points",
-        right > majority + 0.15,
-    )
-    course.claim(
-        "loaded again, the export gives the same probabilities (within 0.00001)",
-        differences.max() < 1e-5,
-    )
-
-# %% [markdown]
-# ## Going further: mistakes that raise nothing
-#
-# A mistake that stops the program is soon found. Others let it run to the end: the answers are worse, the program is slower, or its scores look
-# better than they are. We measure most of them here, one by one.
-#
-# **A pipeline for every text.** The listing loads spaCy anew for each review, then takes the reviews one by one.
-
-# %% tags=["nbval-ignore-output"]
-# Erratum 11
-texts = reviews["train"]["text"].tolist()[:400]
-with tempfile.TemporaryDirectory() as place:
-    pipeline.to_disk(place)
-    started = time.monotonic()
-    slow = [[token.lemma_ for token in spacy.load(place)(text)] for text in texts[:3]]
-    per_text = (time.monotonic() - started) / len(slow)
-started = time.monotonic()
-fast = [[token.lemma_ for token in document] for document in pipeline.pipe(texts)]
-in_batches = (time.monotonic() - started) / len(fast)
-print(
-    f"loaded for each text: {1000 * per_text:.0f} ms a text; "
-    f"loaded once: {1000 * in_batches:.2f} ms; ratio {per_text / in_batches:,.0f}"
-)
-
-# %%
-# Erratum 11
-course.claim("the lemmas are the same", slow == fast[:3])
-ratio = per_text / in_batches
-course.claim("loading for each text is over 50 times slower", ratio > 50)
-
-# %% [markdown]
-# **Stop words removed before a verdict.** spaCy's list of stop words holds "not", "never" and "but". Look at what is left:
+# A mistake that raises an error is quickly found. Others let the program run to the end, but it is less accurate, slower, or looks better than
+# it is. We begin with the first question of *Mistakes that raise no error*: spaCy's list of stop words has "not", "never" and "but" in it.
 
 # %%
 # Erratum 12
@@ -591,12 +695,14 @@ yes, no = "I would buy it again.", "I would not buy it again."
 for text in (yes, no, "Never again, and not only for the price."):
     print(f"{text:42} -> {without_stop_words(text)}")
 course.claim(
-    "yes and no have become one text",
-    without_stop_words("I would buy it.") == without_stop_words("I would not buy it."),
+    "yes and no have become one text", without_stop_words(yes) == without_stop_words(no)
 )
 
 # %% [markdown]
 # So much for one sentence. In how many of the training reviews does the negation get lost?
+
+# %% tags=["nbval-ignore-output"]
+reviews, label_names = data.prepare_splits()  # as lesson 01 leaves them
 
 # %%
 # Erratum 12
@@ -609,27 +715,34 @@ def has_negation(text):
 
 
 negated = [text for text in reviews["train"]["text"] if has_negation(text)]
-lost = sum(not has_negation(without_stop_words(text)) for text in negated)
-print(f"{len(negated)} of {len(reviews['train']):,} training reviews hold a negation.")
-course.claim("over 95 % of these lose all of it", lost > 0.95 * len(negated))
+share = 100 * np.mean([not has_negation(without_stop_words(text)) for text in negated])
+print(f"{len(negated)} of {len(reviews['train']):,} training reviews have a negation.")
+course.claim("over 95 % of these lose all of it", share > 95, share)
 
 # %% [markdown]
 # What it costs a classifier was computed beforehand. Lesson 05's fine-tuning was run with three kinds of text: unchanged, without stop words, and with
-# lemmas in place of words. Training and validation texts were treated alike, with two seeds each.
+# lemmas in place of words. Training and validation texts were treated alike, with two seeds each. The table gives the mean accuracy in percent.
+# The first claim shows how many points are lost. The second shows the change, so a minus is a loss. Two seeds differ by up to 1.5 points: the loss from stop
+# words is far larger than that, the one from lemmas is not.
 
 # %%
 # Errata 12 and 14
 points = runtime.experiment("fine_tuning_words")
-by_words = points.groupby("words")["accuracy"].mean()
-print((100 * by_words).round(1).to_string())
+by_words = 100 * points.groupby("words")["accuracy"].mean()
+print(by_words.round(1).to_string())
 lost = by_words["all"] - by_words
-course.claim("without stop words over 4 points are lost", lost["no stop words"] > 0.04)
-nothing = abs(lost["lemmas"]) < 0.03
-course.claim("lemmas change the mean by under 3 points: work for nothing", nothing)
+course.claim(
+    "without stop words over 4 points are lost",
+    lost["no stop words"] > 4,
+    lost["no stop words"],
+)
+course.claim(
+    "lemmas change the mean by under 3 points", abs(lost["lemmas"]) < 3, -lost["lemmas"]
+)
 
 # %% [markdown]
 # **Lemmas are not stems** (词形还原, 词干提取). A lemma is a dictionary form; a stem is what is left when rules cut off endings. The listing's comment
-# promises stems, but its code takes lemmas. NLTK, which has a stemmer, is installed and never used.
+# promises stems, but its code takes lemmas. The article installs NLTK, which has a stemmer, and never uses it.
 
 # %%
 # Erratum 13
@@ -644,43 +757,68 @@ course.claim(
 )
 
 # %% [markdown]
-# **The test that chooses.** The listing validates on the test set, and has no other split. Whoever keeps the best of several models by that score
-# reports a score that is too good. How much? We train 40 bag-of-words models, each on 100 other training
-# reviews. `rights` holds, for each model and test review, whether the answer is right.
+# **A pipeline for every text.** Line 10 loads spaCy's pipeline anew for each review. We measure the time for a text in two ways: with a pipeline loaded for this
+# text alone, and with one that was loaded once for all texts. The lemmas are the same, and the time is not.
+
+# %% tags=["nbval-ignore-output"]
+# Erratum 11
+import time
+
+some = reviews["train"]["text"].tolist()[:400]
+with tempfile.TemporaryDirectory() as place:
+    pipeline.to_disk(place)
+    started = time.monotonic()
+    slow = [[token.lemma_ for token in spacy.load(place)(text)] for text in some[:3]]
+    per_text = (time.monotonic() - started) / len(slow)
+started = time.monotonic()
+fast = [[token.lemma_ for token in document] for document in pipeline.pipe(some)]
+in_batches = (time.monotonic() - started) / len(fast)
+print(f"a text: {1000 * per_text:.0f} ms loaded anew, {1000 * in_batches:.2f} ms once")
 
 # %%
-# Errata 17, 29 and 31
-test, random = reviews["test"], np.random.default_rng(seed)
+# Erratum 11
+course.claim("the lemmas are the same", slow == fast[:3])
+ratio = per_text / in_batches
+course.claim("loading for each text is over 50 times slower", ratio > 50, ratio)
+
+# %% [markdown]
+# ## Going further: the test that chooses
+#
+# The listing watches its scores on the test set while it trains, and has no other split. It chooses nothing by them, so its final test score is fair. But
+# if you train several models, keep the one with the best test score and report this same score, then that score is too good. By how much? We train 40 bag-of-words
+# models, each on 100 training reviews drawn at random. `rights` tells, for each model and test review, whether the answer is right.
+
+# %%
+# Errata 17 and 29
+test_reviews, random = reviews["test"], np.random.default_rng(seed)
 rights = []
 for _ in range(40):
     some = reviews["train"].sample(100, random_state=random.integers(2**31))
-    model = words.bag_of_words().fit(some["text"], some["label"])
-    rights.append(model.predict(test["text"]) == test["label"])
-rights = np.array(rights)
+    bag = words.bag_of_words().fit(some["text"], some["label"])
+    rights.append(bag.predict(test_reviews["text"]) == test_reviews["label"])
+rights = np.array(rights)  # bool (models, reviews)
 
 # %% [markdown]
 # Now we repeat the following 200 times. We draw 100 test reviews at random, choose the model with the best accuracy on them, and measure it on the
 # remaining test reviews. The gap between the two accuracies says how much too good the chosen score looks.
 
 # %%
-# Errata 17, 29 and 31
+# Errata 17 and 29
 gaps = []
 for _ in range(200):
-    order = random.permutation(len(test))
+    order = random.permutation(len(test_reviews))
     chosen_on = rights[:, order[:100]].mean(axis=1)
     fresh = rights[:, order[100:]].mean(axis=1)
     gaps.append(chosen_on.max() - fresh[chosen_on.argmax()])
-gap = np.mean(gaps)
-print(
-    "chosen on 100 test reviews, "
-    f"the best of 40 looks {100 * gap:.0f} points better than it is"
-)
-course.claim("on average it looks over 4 points better than it is", gap > 0.04)
+gap = 100 * np.mean(gaps)
+course.claim("the best of 40 looks over 4 points better than it is", gap > 4, gap)
 
 # %% [markdown]
+# ## Going further: order, seed and score
+#
 # **A shuffle that is too short.** The listing calls shuffling "augmentation"; it adds no text. `shuffle(1000)`
 # keeps 1,000 rows in a buffer and draws the next row from there, so rows that are far apart never meet. If the data are sorted by class, as many
-# public sets are, each of the first batches holds only one class.
+# public sets are, each of the first batches has only one class.
 
 # %% tags=["needs-tensorflow"]
 # Erratum 15
@@ -706,8 +844,8 @@ if course.has_tensorflow("tf.data"):
 # Erratum 16
 def first_weights(seed=None):
     """A new layer's weights, as a program with or without a seed begins with them."""
-    # This notebook has a seed already: what a program has without one is whatever the
-    # system deals it.
+    # This notebook has set a seed. A program without one starts from a random number
+    # of the operating system, so we draw such a number.
     keras.utils.set_random_seed(int.from_bytes(os.urandom(4)) if seed is None else seed)
     layer = keras.layers.Dense(2)
     layer.build((None, 384))
@@ -720,63 +858,62 @@ alike = np.array_equal(first_weights(seed), first_weights(seed))
 course.claim("with one they are", alike)
 
 # %% [markdown]
-# **Accuracy alone.** The article promises recall and F1 and compiles accuracy. On rare classes that hides everything:
+# **Accuracy alone.** The article promises recall and F1 and compiles accuracy. Take 95 texts of one class and 5 of another, and a model that
+# always says the first.
 
 # %%
 # Erratum 27
 rare = np.array([1] * 5 + [0] * 95)
 always_no = evaluation.majority(rare, len(rare))
+print(evaluation.by_class(rare, always_no, ["frequent", "rare"]).round(2).to_string())
 found = evaluation.scores(rare, always_no)
 print({name: round(value, 2) for name, value in found.items() if name != "log_loss"})
-course.claim(
-    "a model that finds none of the rare class has 95 % accuracy and under 0.5 F1",
-    found["f1"] < 0.5,
-)
+course.claim("accuracy is 95 %", found["accuracy"] == 0.95)
+course.claim("macro F1 is under 0.5", found["f1"] < 0.5, found["f1"])
 
 # %% [markdown]
-# **A loss that broadcasts.** The formula of the squared error says nothing of shapes. Labels of shape (n,) against predictions of shape
-# (n, 1) make an n x n table of differences; its mean is a number like any other, and the model learns to say the average.
+# Why is the precision 0.47 for a model that finds nothing? It is the macro average, the mean over the classes. The frequent class has 0.95: of 100 texts given that
+# name, 95 have it. The rare class has 0, by agreement, since no text is given its name. Their mean is 0.475, which Python prints as 0.47. So read the rows of
+# the classes first: the row of the rare class says that the model is worth nothing.
+#
+# ## Going further: crops and padding
+#
+# The article recommends random crops and padding for more data. Both come from images. A crop of a picture of a cat shows a cat, but half a
+# review may lack the verdict; and padding is masked, so it adds nothing. We test both with the course's classifier, trained in ten lines. The helpers
+# do the work of the program above, tested, with KerasHub's model in place of the hub's; `load_or_fine_tune` trains only if no trained model is on
+# the disk.
+
+# %% tags=["nbval-ignore-output"]
+from helpers import finetuning, optimizers
+
+recipe = finetuning.Recipe(epochs=passes)
+classifier, history = finetuning.load_or_fine_tune(
+    reviews["train"][:reviews_to_learn], reviews["validation"], recipe
+)
+answers = finetuning.predict_proba(classifier, reviews["test"]["text"].tolist())
+scores = evaluation.scores(reviews["test"]["label"], answers)
+print({name: round(value, 2) for name, value in scores.items()})
+answer = finetuning.predict_proba(classifier, ["I would buy it again."])[0]
+print(label_names[answer.argmax()])
 
 # %%
-# Erratum 41
-x = np.random.default_rng(seed).normal(size=(200, 3)).astype("float32")
-y = x @ np.array([1.0, -2.0, 0.5], dtype="float32")
-
-
-def error_after_training(labels):
-    """Squared error after 200 steps with a hand-written loss; right is near 0."""
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.compile(
-        keras.optimizers.SGD(0.1),
-        lambda y, p: keras.ops.mean((keras.ops.reshape(y, labels.shape) - p) ** 2),
-    )
-    model.fit(x, labels, batch_size=200, epochs=200, verbose=0)
-    return np.mean((keras.ops.convert_to_numpy(model(x))[:, 0] - y) ** 2)
-
-
-# %% [markdown]
-# Now we train with labels of both shapes, and compare the errors with that of always saying the average.
-
-# %%
-# Erratum 41
-right, wrong = error_after_training(y[:, None]), error_after_training(y)
-print(
-    f"error with (n, 1) against (n, 1): {right:.2f}; with (n,) against (n, 1): "
-    f"{wrong:.0f}; of always saying the average: {y.var():.0f}"
-)
-course.claim("shapes alike, it learns the line (error under 0.001)", right < 1e-3)
+labels = reviews["test"]["label"]
+gain = 100 * (scores["accuracy"] - labels.value_counts(normalize=True).max())
 course.claim(
-    "shapes unlike, it is within 10 % of always saying the average",
-    abs(wrong / y.var() - 1) < 0.1,
+    "the ten lines beat the most frequent class by over 15 points, too", gain > 15, gain
 )
+theirs = optimizers.make_schedule(recipe, steps=100).get_config()
+ours = make_optimizer(100).get_config()["learning_rate"]["config"]
+course.claim("their learning rate is that of part 6", ours == theirs)
 
 # %% [markdown]
-# **Random crops and padding**, which the article recommends for more data, come from images. A crop of a picture of a cat shows a cat. Half a
-# review may not hold the verdict; and padding is masked, so it adds nothing.
+# The two programs need not reach the same score. The helpers keep the pass with the best validation accuracy, train with dropout inside BERT, and batch texts of like
+# length. The program keeps the last pass, and its hub encoder has no dropout. Another seed moves a score by a point or so, too. We did not measure which of
+# these makes how much of the difference.
 
 # %%
 # Erratum 104
-validation, random = reviews["validation"], np.random.default_rng(seed)
+validation_reviews, random = reviews["validation"], np.random.default_rng(seed)
 
 
 def cropped(text):
@@ -787,12 +924,13 @@ def cropped(text):
     return " ".join(words[start : start + half])
 
 
-whole = finetuning.predict_proba(classifier, validation["text"])
-half = finetuning.predict_proba(classifier, validation["text"].map(cropped))
-kept = evaluation.accuracy(whole.argmax(axis=1), half)
+whole = finetuning.predict_proba(classifier, validation_reviews["text"])
+half = finetuning.predict_proba(classifier, validation_reviews["text"].map(cropped))
+changed = 100 * (1 - evaluation.accuracy(whole.argmax(axis=1), half))
 course.claim(
-    "cropped to half, over 10 % of the reviews get another verdict from the same model",
-    kept < 0.9,
+    "cropped to half, over 10 % of the reviews get another verdict",
+    changed > 10,
+    changed,
 )
 
 # %% [markdown]
@@ -804,32 +942,107 @@ ids = models.token_ids(classifier.tokenizer, ["A fine film."])
 short = np.asarray(classifier.model(finetuning.pad(ids)))
 long = np.asarray(classifier.model(finetuning.pad([*ids, np.ones(60, "int32")])))
 difference = np.abs(short[0] - long[0]).max()
-course.claim("padding changes no logit by over 0.00001", difference < 1e-5)
+course.claim(
+    "padding changes no logit by over 0.00001", difference < 1e-5, float(difference)
+)
 
 # %% [markdown]
-# Two more are measured in [lesson 05](05_fine_tuning.ipynb): Adam at its default rate (*A rate that fails*), and no warm-up and decay
-# (*Computed beforehand*). The formulas have [a lesson of their own](03_losses_and_optimizers.ipynb).
+# ## Going further: one file, and an export
+#
+# We join the cells that begin with `# Program` into one file, with its settings on top. `names_in` finds no name that is missing, so the file is whole. It
+# is written into the folder `artifacts`, where you can copy it or run it.
+
+# %% tags=["needs-tensorflow"]
+from IPython import get_ipython
+
+if course.has_tensorflow("the program as a file"):
+    entered = get_ipython().user_ns["In"]  # the text of each cell that was run
+    cells = [cell.strip() for cell in entered if cell.startswith("# Program")]
+    code = "\n\n\n".join(dict.fromkeys(cells))  # a cell that was run twice counts once
+    code = re.sub(r"course\.has_tensorflow\(.+?\)", "True", code)
+    settings = {"seed": seed, "reviews_to_learn": reviews_to_learn, "passes": passes}
+    settings |= {"folder": str(folder), "pair": str(pair)}
+    top = "from pathlib import Path\n\n" + "".join(
+        f"{name} = {value!r}\n" for name, value in settings.items()
+    )
+    top += "pair = Path(pair)\n\n"
+    (runtime.artifacts_folder() / "listing_repaired.py").write_text(top + code)
+    read_names, made, imported = names_in(top + code)
+    missing = read_names - made - imported - set(dir(builtins))
+    course.claim("the file lacks no name", not missing)
+
+# %% [markdown]
+# The listing ends, and its trained model is gone. The next cell exports the ten lines' model with its tokenizer, loads it again and compares the answers.
+# Lesson 11 exports in earnest.
+
+# %% tags=["needs-tensorflow", "nbval-ignore-output"]
+# Erratum 39
+if course.has_tensorflow("the export"):
+    place = runtime.artifacts_folder() / "listing_saved_model"
+    served = hub.load(str(export.write_saved_model(classifier, place)))
+    some = reviews["test"]["text"][:50]
+    by_served = served.predict(tf.constant(some)).numpy()
+    difference = np.abs(by_served - finetuning.predict_proba(classifier, some)).max()
+
+# %% tags=["needs-tensorflow"]
+# Erratum 39
+if course.has_tensorflow("the claim about the export"):
+    course.claim(
+        "loaded again, the export gives the same probabilities (within 0.00001)",
+        difference < 1e-5,
+        float(difference),
+    )
 
 # %% [markdown]
 # ## Exercises
 #
 # 1. A small program with four mistakes of these kinds: repair it.
 # 2. Write a Keras layer around a hub encoder that gives the vector of the first token, and trains.
-# 3. How optimistic is the test that chooses, if there are only 2 models to choose from instead of 40?
+# 3. How optimistic is the test that chooses, if there are only two models to choose from, or one?
 #
-# With a check that tells you whether your answer holds: [exercises](exercises/07_listing_fixed.ipynb); solved: [solutions](solutions/07_listing_fixed.ipynb).
+# With checks: [exercises](exercises/07_listing_fixed.ipynb); solved: [solutions](solutions/07_listing_fixed.ipynb).
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer each question in your own words, then unfold ours.
+#
+# <details><summary>1. Where do you start to read a traceback, and where do you go from there?</summary>
+#
+# At its last line, which names the error; then at the last line of your own. If that is right, follow its values back: the loss chosen in
+# `compile` fails in `fit` (*How to read a traceback*).
+#
+# </details>
+#
+# <details><summary>2. Why does a layer with a list of keras.Variable(hub variable) train the hub model?</summary>
+#
+# Keras finds the list among the layer's attributes, and each `keras.Variable` wraps the very variable with which the encoder computes (*Hub models, old and new*).
+#
+# </details>
+#
+# <details><summary>3. Why should one function make the inputs for training and for new texts?</summary>
+#
+# With two, the model may read in use what it never read in training, without an error (*Inputs: three arrays of ids*).
+#
+# </details>
+#
+# <details><summary>4. The training loss falls and the validation loss does not. What does the model learn?</summary>
+#
+# Its training reviews by heart: over-fitting (*Mistakes that raise no error*).
+#
+# </details>
 
 # %% [markdown]
 # ## What you can do now
 #
-# - ✔ read an error back to its cause (*It does not start* to *A new text*);
+# - ✔ read a traceback back to its cause (*How to read a traceback*);
 # - ✔ tell TF1 modules, TF2 hub models and Keras 3 layers apart (*Hub models, old and new*);
-# - ✔ give a model what it wants (*Inputs*, *A new text*);
-# - ✔ find mistakes that raise no error (*Going further*);
-# - ✔ write the whole program, and its ten lines (*The program, repaired*, *In ten lines*).
+# - ✔ give a model the inputs that it wants (*Inputs: three arrays of ids*);
+# - ✔ find mistakes that raise no error (*Mistakes that raise no error*);
+# - ✔ write the whole program, repaired (the cells that begin with `# Program`).
 #
 # **References.** Devlin et al.: *BERT*, 2019. Mosbach, Andriushchenko, Klakow: *On the Stability of Fine-tuning BERT*, 2021. Kapoor, Narayanan: *Leakage and the
-# reproducibility crisis in machine-learning-based science*, 2023. TensorFlow documentation: *TF1 to TF2 hub formats*. Keras documentation: *Making new layers via subclassing*.
+# reproducibility crisis in machine-learning-based science*, 2023. TensorFlow documentation: *TF1 Hub format*.
 #
-# **Glossary.** augmentation 数据增强 · catalogue of errors 勘误 · data set 数据集 · lemma 词形还原 · loss 损失函数 · pre-trained model 预训练模型 · stem 词干提取 · stop word 停用词 ·
+# **Glossary.** augmentation 数据增强 · data set 数据集 · lemma 词形还原 · loss 损失函数 · stem 词干提取 ·
 # tokenisation 分词 · validation set 验证集.

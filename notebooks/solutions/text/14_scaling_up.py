@@ -15,6 +15,8 @@ if "COLAB_RELEASE_TAG" in os.environ:  # in Colab: fetch the course, set it up
     runpy.run_path("course/colab/setup.py")
 
 # %%
+import numbers
+
 import numpy as np
 import pandas as pd
 
@@ -34,7 +36,7 @@ def gradient_of(rows):
 # %% [markdown]
 # ## Exercise 1
 #
-# Mend the mean: write `combined(gradients, sizes)`. `gradients` are those of the parts of a batch, `sizes` the numbers of rows of these
+# Repair the mean: write `combined(gradients, sizes)`. `gradients` are those of the parts of a batch, `sizes` the numbers of rows of these
 # parts, which may differ. It returns the gradient of the whole batch.
 
 # %% tags=["solution"]
@@ -45,19 +47,24 @@ def combined(gradients, sizes):
 
 # %% tags=["check"]
 assert callable(combined), "Write a function of this name."
-for cuts in ([32], [60], [10, 11, 50]):
+for cuts in ([16, 32, 48], [32], [60], [10, 11, 50]):
     parts = np.split(np.arange(64), cuts)
-    found = combined(
-        [gradient_of(rows) for rows in parts], [len(rows) for rows in parts]
+    sizes = [len(rows) for rows in parts]
+    found = combined([gradient_of(rows) for rows in parts], sizes)
+    assert np.shape(found) == (8,), "Return one gradient: an array of 8 numbers."
+    right = np.allclose(found, gradient_of(np.arange(64)))
+    assert right or len(set(sizes)) > 1, (
+        f"Wrong even for equal parts of {sizes} rows: the result is a mean over all"
+        " rows, not a sum."
     )
-    message = (
-        f"Wrong for parts of {[len(rows) for rows in parts]} rows: a part counts as"
-        " much as it has rows."
+    assert right, (
+        f"Wrong for parts of {sizes} rows: a part counts as much as it has rows."
     )
-    assert np.shape(found) == (8,) and np.allclose(
-        found, gradient_of(np.arange(64))
-    ), message
 print("✓ however the batch is cut, its gradient is the same")
+
+# %% [markdown]
+# **Why.** The gradient of a part is a mean over its rows. Times the number of rows it becomes a sum. The sums of all parts, added up and
+# divided by all rows, are the mean over the whole batch. A plain mean of the parts' gradients is right only where all parts are equal.
 
 # %% [markdown]
 # ## Exercise 2
@@ -75,20 +82,24 @@ per_dollar = table["peak_tflops"] / table["usd_per_hour"]
 break_even = 0.3 * per_dollar["T4"] / per_dollar["H100"]
 
 # %% tags=["check"]
-assert isinstance(break_even, float), "`break_even` is a number."
-facts = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv").set_index(
-    "accelerator"
-)
-# of one operation, but for a factor
-cost = (
-    facts["usd_per_hour"]
-    / facts["peak_tflops"]
-    / pd.Series({"T4": 0.3, "H100": break_even})
-)
-assert abs(cost["H100"] / cost["T4"] - 1) < 0.01, (
-    "Cost = operations / (peak x utilisation) x price: set it equal for both."
+is_number = isinstance(break_even, numbers.Real) and not isinstance(break_even, bool)
+assert is_number, "`break_even` is a number."
+assert 0 < break_even < 1, "A share is between 0 and 1, and no percentage."
+facts = pd.read_csv(runtime.COURSE / "data" / "accelerators.csv")
+facts = facts.set_index("accelerator")
+used = facts["peak_tflops"] * pd.Series({"T4": 0.3, "H100": float(break_even)})
+cost = facts["usd_per_hour"] / used  # of one operation, but for a factor
+ratio = cost["H100"] / cost["T4"]
+assert abs(ratio - 1) < 0.001, (
+    f"At this share the H100 costs {ratio:.3f} times as much as the T4."
+    " Cost = operations / (peak x share) x price: peak and price both count."
 )
 print("✓ at this share both cost the same; below it the T4 is the cheaper one")
+
+# %% [markdown]
+# **Why.** A dollar buys peak / price operations at the full peak: more of them on the T4. So the H100 must use the larger share, about 40 %.
+# Chowdhery et al. reached 46 % with a huge model on thousands of chips. A small model with short texts reaches less, so at these
+# prices the T4 is the cheaper one. The H100 is still ten times faster.
 
 # %% [markdown]
 # ## Exercise 3
@@ -109,21 +120,35 @@ def next_scale(scale, good_steps, finite, patience):
 
 # %% tags=["check"]
 assert callable(next_scale), "Write a function of this name."
-variable = keras.Variable(np.zeros(2), dtype="float32")
-optimizer = keras.optimizers.LossScaleOptimizer(
-    keras.optimizers.SGD(0.0), initial_scale=8.0, dynamic_growth_steps=3
-)
-optimizer.build([variable])
-scale, good_steps = 8.0, 0
-for step, finite in enumerate([1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0]):
-    gradient = keras.ops.convert_to_tensor(
-        [1.0, 1.0 if finite else np.inf], dtype="float32"
+finite_steps = [1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0]
+for patience in (3, 2, 5):
+    variable = keras.Variable(np.zeros(2), dtype="float32")
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.0), initial_scale=8.0, dynamic_growth_steps=patience
     )
-    optimizer.apply([gradient], [variable])
-    scale, good_steps = next_scale(scale, good_steps, bool(finite), 3)
-    expected = float(keras.ops.convert_to_numpy(optimizer.dynamic_scale))
-    assert scale == expected, (
-        f"After step {step + 1} Keras has {expected}, you have {scale}: when does the"
-        " count begin anew?"
-    )
-print("✓ sixteen steps like Keras's")
+    optimizer.build([variable])
+    scale, good_steps = 8.0, 0
+    for step, finite in enumerate(finite_steps, 1):
+        values = [1.0, 1.0 if finite else np.inf]
+        optimizer.apply([keras.ops.convert_to_tensor(values, "float32")], [variable])
+        answer = next_scale(scale, good_steps, bool(finite), patience)
+        assert isinstance(answer, tuple | list) and len(answer) == 2, (
+            "Return two numbers: the scale and the good steps in a row."
+        )
+        before, (scale, good_steps) = scale, answer
+        expected = float(keras.ops.convert_to_numpy(optimizer.dynamic_scale))
+        where = f"Patience {patience}, step {step}: Keras has {expected}, you {scale}. "
+        assert finite or scale == expected, where + "After an overflow it is halved."
+        assert scale == expected or expected == before, (
+            where + "After `patience` good steps in a row it is doubled."
+        )
+        assert scale == expected, (
+            where + "Too early: does the count begin anew after an overflow and after"
+            " each doubling, and does it use `patience`?"
+        )
+print("✓ sixteen steps like Keras's, with three kinds of patience")
+
+# %% [markdown]
+# **Why.** A scale that is too large makes gradients overflow, and that step is lost. A scale that is too small lets small gradients become 0, and
+# no error tells. So the scale grows again and again until a step fails. The count begins anew after an overflow, since
+# steps with another scale say nothing about this one.
