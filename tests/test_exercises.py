@@ -129,6 +129,14 @@ def test_wrong_answers_fail_with_a_hint_that_fits_and_right_ones_pass(twin):
             assert cell.metadata["hint"] in errors[0].evalue, before.source
 
 
+@pytest.mark.repository
+def test_why_is_answered_in_the_solution_and_nowhere_in_the_exercise(twin):
+    solved = [cell.source for cell in lessons.read_twin(twin).cells]
+    written = [cell.source for cell in nbformat.read(exercises.EXERCISES / f"{twin.stem}.ipynb", as_version=4).cells]
+    assert sum(exercises.WHY in text for text in solved) >= 2 and not any("**Why" in text for text in written)
+    assert all(text.startswith(exercises.WHY) for text in solved if exercises.WHY in text)
+
+
 def test_answers_are_read_with_their_hints():
     text = '# %% 1 wrong: "too large"\nrate = 3\n\n# %% 2 right\na = 1\nb = 2\n'
     assert answers_in(text) == [Answer(1, "too large", "rate = 3"), Answer(2, None, "a = 1\nb = 2")]

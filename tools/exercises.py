@@ -1,7 +1,7 @@
 """Exercises out of their solutions: python tools/exercises.py exercises | outputs [00 02 ...]
 
 exercises  write notebooks/exercises/ from the twins in notebooks/solutions/text/: the same cells, with each cell
-           tagged `solution` replaced by a stub
+           tagged `solution` replaced by a stub, and without those that begin with **Why.**
 outputs    execute the solutions and write notebooks/solutions/
 
 A solution cell begins with a line such as `# stub: rate, share`: the names that the learner is to define.
@@ -46,9 +46,13 @@ def stub(solution: str) -> str:
     )
 
 
+WHY = "**Why.**"  # so begins the cell that answers an exercise's "why"
+
+
 def exercise_form(solutions: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with each solution replaced by its stub, without outputs."""
+    """The notebook with each solution replaced by its stub, without the cells that explain it, and without outputs."""
     notebook = nbformat.from_dict(solutions)
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith(WHY)]
     for cell in notebook.cells:
         if "solution" in tags(cell):
             cell.source = stub(cell.source)

@@ -137,7 +137,7 @@ course.claim("in float32, too, the loss is 200", cross_entropy(label, z) == 200)
 # %% [markdown]
 # Keras does the same with `from_logits=True`. Its *sparse* loss takes the number of the right class in place of a one-hot row. Two things can go wrong:
 #
-# - **Probabilities instead of logits.** Keras raises smaller ones to $10^{-7}$, so no loss is over 16.1. There its slope is 0, and the
+# - **Probabilities instead of logits.** Keras raises smaller ones to $10^{-7}$, so no loss is over 16.1. Below that its slope is 0, and the
 #   model learns nothing from its worst mistakes.
 # - **Softmax twice.** The model ends in a softmax layer, and the loss gets `from_logits=True`. Then even a sure
 #   and right answer costs something. On TensorFlow, Keras 3.15 notices the layer, warns, and takes the logits that it received. On JAX it does not.
@@ -276,7 +276,7 @@ rise, ups = ((np.diff(curves[f"{n} in a batch"]) > 0).sum() for n in (256, 1))
 course.claim("with all texts the loss never rises", rise == 0)
 course.claim("with one text it rises in over 50 of 200 steps", ups > 50, ups)
 more = curves["1 in a batch"][-100:].mean() / curves["256 in a batch"][-100:].mean()
-course.claim("its later loss is over 1.05 times that with all", more > 1.05, more)
+course.claim("steps 101 to 200: over 1.05 times the loss with all", more > 1.05, more)
 
 # %% tags=["nbval-ignore-output"]
 labels = "step", "cross-entropy of all texts (nats)"
@@ -393,7 +393,7 @@ course.claim("with decay they cost under 1.1", loss[1.0] < 1.1, loss[1.0])
 # %% [markdown]
 # **Biases are exempt.** A bias (偏置) adds the same number for every text. It cannot learn texts by heart, and decay would only
 # shift all answers. Take a model that says $b$ for all reviews, whose mean is 4 stars. The squared error pulls $b$ up to 4 by $2(4-b)$, a decay of 0.5 pulls it down to 0 by
-# $0.5\,b$. At $b=3.2$ both are 1.6, so every answer stays 0.8 too low. The scales by which a layer normalisation (lesson 02) multiplies its outputs
+# $0.5\,b$. At $b=3.2$ both pull by 1.6, so every answer stays 0.8 too low. The scales by which a layer normalisation (lesson 02) multiplies its outputs
 # are exempt, too. They begin at 1, and decay would weaken all signals alike.
 
 # %%
@@ -487,7 +487,7 @@ for _ in range(20):
     agree.append(same(sparse_cross_entropy(number, p), sparse(number, p)))
     agree.append(same(cross_entropy(number, z), from_logits(number, z)))
     agree.append(same(cross_entropy(number, z), sparse_cross_entropy(number, p)))
-course.claim("so are our three forms of cross-entropy, and all are equal", all(agree))
+course.claim("on 20, all forms of cross-entropy are Keras's and equal", all(agree))
 
 # %% [markdown]
 # For the optimizers we need random problems with many weights. **Least squares** (最小二乘) looks for weights $w$, $(d,)$, such that $Xw$ is near $y$, where

@@ -3,9 +3,9 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/11_export.ipynb)
 #
-# You will turn the fine-tuned model into files that other programs can load without KerasHub and without this course:
-# for servers, phones and other runtimes. You will prove that the float32 files answer as the model does here, and
-# measure how often the smaller files answer otherwise.
+# You will turn the fine-tuned model into files that other programs load without KerasHub and this course, for servers,
+# phones and other runtimes. You will prove that the float32 files answer as the model does, and measure how often the
+# smaller files answer otherwise.
 #
 # **You will be able to**
 #
@@ -86,15 +86,18 @@ if train_limit is None and recipe.epochs >= 3:
     course.finding("and over 0.1 less with the careless one", lost, wrong)
 
 # %% [markdown]
-# There was no error and no warning, only another answer.
+# There was no error and no warning, only another answer. When service treats a text otherwise than training did, this is
+# called **training-serving skew**, and only a comparison of answers shows it. A model that takes ids lets each caller make
+# them, perhaps wrongly. A model that takes strings has the tokenizer inside: no caller, in any language, can use
+# a wrong one.
 
 # %% [markdown]
 # ## Export (模型导出)
 #
-# A **SavedModel** is a folder with TensorFlow's graph of the computation and its weights. Ours has one function:
-# strings in, probabilities out. So the tokenizer must become part of the graph. The package tensorflow-text has BERT's
-# tokenizer as graph operations: `FastBertTokenizer` lower-cases, takes accents off, sets punctuation apart and cuts
-# words into pieces.
+# A **SavedModel** is a folder with the weights and TensorFlow's **graph**: the operations of the computation, and which
+# feeds which. We make one with a single function: strings in, probabilities out. So the tokenizer must become part of the
+# graph. The package tensorflow-text has BERT's tokenizer as graph operations: `FastBertTokenizer` lower-cases, takes
+# accents off, sets punctuation apart and cuts words into pieces. It gives a *ragged* tensor, whose rows differ in length.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the tokenizer in a graph"):
@@ -103,7 +106,7 @@ if course.has_tensorflow("the tokenizer in a graph"):
 
     from helpers import export
 
-    ours, length = classifier.tokenizer, classifier.window  # 128 tokens
+    ours, length = classifier.tokenizer, classifier.window  # our tokenizer; 128
     start, end, pad = ours.cls_token_id, ours.sep_token_id, ours.pad_token_id
     rules = {"token_out_type": tf.int32, "lower_case_nfd_strip_accents": True}
     pieces = tf_text.FastBertTokenizer(vocabulary, **rules)
@@ -118,20 +121,20 @@ if course.has_tensorflow("the tokenizer in a graph"):
         return tf.nn.softmax(classifier.model(inputs, training=False))
 
 # %% [markdown]
-# The signature fixes what a server may send: any number of strings. To save the function, hang it on a `tf.Module`,
-# together with the variables that it reads.
+# The **signature** fixes what a server may send: any number of strings. To save the function, hang it on a `tf.Module`,
+# together with the variables that it reads (`value` is TensorFlow's variable inside Keras's).
 
 # %% tags=["needs-tensorflow"]
 import tempfile
 
 if course.has_tensorflow("the export of a SavedModel by hand"):
     tf.get_logger().setLevel("WARNING")  # or it prints the path of the temporary folder
-    module = tf.Module()
+    module = tf.Module()  # what hangs on it is saved
     module.predict = predict
     module.kept = [variable.value for variable in classifier.model.variables]
     with tempfile.TemporaryDirectory() as place:
         tf.saved_model.save(module, place, signatures=predict)
-        by_hand = tf.saved_model.load(place)
+        by_hand = tf.saved_model.load(place)  # before the folder is deleted
     some = test["text"].tolist()[:20]
     here = finetuning.predict_proba(classifier, some)
     there = by_hand.predict(tf.constant(some)).numpy()
@@ -140,9 +143,9 @@ if course.has_tensorflow("the export of a SavedModel by hand"):
     course.finding(told, off < 1e-5, off)
 
 # %% [markdown]
-# That is a whole export. The course's helper does the same in one line. It also names the classes in `labels.json`,
-# reads long texts in windows, and replaces an old export only by a whole one. And it has another tokenizer, for a
-# reason that the next section gives.
+# That is a whole export by hand. The course's helper does the same in one line. It also names the classes in
+# `labels.json`, and reads long texts in windows. It has another tokenizer, for a reason that the next section gives, and
+# must answer these reviews as the export by hand does.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the course's export"):
@@ -154,7 +157,7 @@ if course.has_tensorflow("the course's export"):
 # %% [markdown]
 # ## One tokenizer
 #
-# On these reviews our export is right. But does it read *every* text as the model did in training? Training follows the package
+# On these reviews the export by hand is right. But does it read *every* text as the model did in training? Training follows the package
 # `tokenizers`, which has the rules of BERT's own program. `FastBertTokenizer` has some rules of its own:
 
 # %% tags=["needs-tensorflow"]
@@ -168,24 +171,26 @@ if course.has_tensorflow("a text that the two tokenizers read differently"):
         course.finding("the answer changes by over 0.1", moved > 0.1, moved)
 
 # %% [markdown]
-# They disagree on thousands of characters, because each has a Unicode library of its own (the count is under *Going
-# further*). So the course asks its one reference what becomes of each character, and gives the answers as a table to the
-# runtimes that lack the package. After the table only spaces divide words:
+# They disagree on thousands of characters, because each has a Unicode library of its own (*Going further* counts them).
+# So the course takes one reference, the package `tokenizers`. We write down what it makes of each character, as a table
+# for runtimes that lack the package. Once a text has passed the table, only spaces divide its words:
 
 # %%
-table = tokenization.make_table(tokenization.rules_of(classifier.tokenizer))
+table = tokenization.make_table(tokenization.rules_of(classifier.tokenizer))  # a dict
 for character in "É…½，好\u00ad":  # what the table does not name stays as it is
     becomes = table.get(ord(character), character)
     print(f"U+{ord(character):04X}  {character!r:9} becomes {becomes!r}")
 print(tokenization.divide_words("Très bon… ½ price，好吃", table))
 
 # %% [markdown]
-# The helper's SavedModel has this table inside and applies it before it cuts words into pieces.
+# The helper's SavedModel applies this table before it cuts words into pieces.
 #
 # ## The same answers, elsewhere
 #
 # Now the proof. A new Python process loads the folder with TensorFlow and tensorflow-text, without KerasHub and the
-# course's code (the process checks that). It must answer as the model does here, on reviews and on awkward texts.
+# course's code (the process checks that). It must answer as the model does here, on reviews and on awkward texts. The last
+# digits may differ: a runtime that adds the same numbers in another order rounds otherwise. So we allow a tolerance; a
+# larger difference points to a mistake.
 
 # %% tags=["needs-tensorflow"]
 awkward = ["", "word " * 1000, "naïve café", "two\u00a0words", "Loved it… not."]
@@ -201,13 +206,15 @@ if course.has_tensorflow("the comparison with a fresh process"):
 # %% [markdown]
 # ## LiteRT: one file for phones
 #
-# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. Shorter numbers make it smaller, which is called **quantisation** (量化).
-# With float16 it has half the size. With int8 each weight takes one byte. That kind is **dynamic-range quantisation**: only the
-# weights are stored in 8 bits. At run time each multiplication also rounds its input to 8 bits, by the range that this input has, and
-# between the layers the numbers are floats.
+# **LiteRT** (once TensorFlow Lite) is a single file for a small runtime. **Quantisation** (量化) stores its numbers in fewer
+# bits, so the file is smaller. With float16 it has half the size. With int8 each weight takes one byte. LiteRT's int8 is
+# **dynamic-range quantisation**: before each multiplication by weights, the runtime rounds the input to 8 bits, too, by the
+# range that this input has. Between the layers the numbers are floats. In **full int8** these are 8-bit numbers, too,
+# with ranges fixed beforehand on sample texts.
 #
-# WordPiece is inside, except in "full int8", which takes ids. The table is not: it is in `characters.csv` beside the
-# models, and the program that calls a model must apply it. Here `export.LiteModel` does.
+# WordPiece is inside, except in full int8, which takes ids. The table is not: it is in `characters.csv` beside the
+# files, and the program that calls a file must apply it, as `export.LiteModel` does. We compare the ids that
+# the int8 file makes of the texts above; float16 and float32 have the same tokenizer.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("LiteRT"):
@@ -231,6 +238,10 @@ if course.has_tensorflow("the ids inside LiteRT"):
 # **ONNX** files run in onnxruntime, from C#, Java or a browser. The file takes ids, not text. In Python, the package `tokenizers` loads
 # `tokenizer.json`, which is beside it, and makes the ids: neither TensorFlow nor Keras is needed. Other languages need a WordPiece
 # tokenizer that reads that file.
+#
+# ONNX's int8 is dynamic, too, but not the same as LiteRT's. The LiteRT file has all large matrices in 8 bits, most with a scale for each
+# row. The ONNX file has only the vocabulary's vectors and the feed-forward matrices in 8 bits, with one scale for each
+# matrix. Its attention matrices stay float32, so the file is larger.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("ONNX"):
@@ -248,7 +259,9 @@ if course.has_tensorflow("the ids for ONNX"):
 # %% [markdown]
 # ## Side by side
 #
-# Size, time, the largest difference from Keras in any probability, and the share of texts with the same answer:
+# Size, time, the largest difference from Keras in any probability, and the share of texts with the same answer (the same
+# most probable class). This is agreement, not accuracy: two models can be right equally often and err on different texts.
+# We do not measure the exports' accuracy.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the comparison"):
@@ -259,7 +272,7 @@ if course.has_tensorflow("the comparison"):
         exports[f"LiteRT {kind}"] = (model, paths[kind])
     for kind, name in (("float32", "model.onnx"), ("int8", "model-int8.onnx")):
         exports[f"ONNX {kind}"] = (onnx[kind], onnx_folder / name)
-    table = export.compare(classifier, exports, texts)
+    table = export.compare(classifier, exports, texts)  # from here on: the exports
     digits = {"MB": 1, "ms a text": 1, "largest difference": 6, "same answer": 3}
     print(table.round(digits).to_string())
 
@@ -283,25 +296,27 @@ if course.has_tensorflow("the claims about it"):
 
 # %% [markdown]
 # When this was written, ONNX was the fastest of the float32 files: it computes only as many tokens as the text has.
-# LiteRT wants one fixed size, so every text is padded to 128 tokens, and it still beats `predict`. A SavedModel has each
-# weight once. (Keras's own export stores it twice: Keras issue 23553.)
+# LiteRT pads every text to 128 tokens, and still beats `predict`. A SavedModel has each weight once. (Keras's own export
+# stores it twice: Keras issue 23553.)
 #
 # Which one should you take? All float32 files keep the model's answers: take ONNX float32, or the SavedModel if your server runs
-# TensorFlow. Take LiteRT int8 if the file must be small. Take ONNX int8 only if you accept that some answers change. The
-# [benchmarks](../benchmarks/README.md) time them in interleaved rounds, beside a compiled function and PyTorch. On your
-# machine the order may differ.
+# TensorFlow. If the file must be small, take LiteRT int8, or float16, which stays closer to the model. ONNX int8
+# was the fastest of all: take it only if you accept that some answers change. On your machine the order may differ.
+# The [benchmarks](../benchmarks/README.md) time the files in interleaved rounds, beside a compiled function and PyTorch.
 #
-# "Full int8" is a warning: if every computation uses whole numbers, the model often gives another answer. Eight bits give a
-# layer 256 values between its smallest and its largest number. Keras marks padding by attention scores of -1,000,000,000, so a step
-# between two values is about four million wide, and all real scores become the same. *Going further* shows
-# this, and what else is lost.
+# Full int8 is a warning: it often gives another answer. Eight bits give a layer 256 values, so 255 steps from its smallest
+# to its largest number. Keras marks padding by attention scores of -1,000,000,000. A billion divided by 255 is about four
+# million: so wide is a step, and all real scores become the same. *Going further* shows this, and what else is lost.
 
 # %% [markdown]
 # ## A model card (模型卡)
 #
-# Whoever receives the file should know what it is, how good it is, and what not to use it for. The card is written by
-# code, from what was measured: nobody typed a number. The exports answer as the model does, so they are too sure, too:
-# the temperature of lesson 06 is *not* inside the files. The card gives it, and says how to apply it.
+# Whoever receives the file should know what it is, how good it is, and what not to use it for. Code writes the card
+# from what was measured; only the warnings are typed. Its accuracy and calibration error are the Keras model's. They
+# hold for the float32 files; the int8 files may differ. The float32 files answer as the model does, so they are too sure, too:
+# the temperature of lesson 06 is *not* inside the files. The card gives it, and says how to apply it. A **temperature**
+# divides the logits; one above 1 makes the answers less sure. The **calibration error** is the mean gap between the probability
+# of an answer and the share of right ones. *Going further* uses the folder, and `make predict DATA=new.csv` labels a file with it.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("the model card"):
@@ -327,11 +342,12 @@ if course.has_tensorflow("the claim about the card"):
     course.claim("the card says how to scale", "softmax(log(p) / " in card)
 
 # %% [markdown]
-# ## Use it
+# ## Going further: use the folder
 #
 # All of this is in one folder under `artifacts/models/`, named by the data and a hash. `artifacts/latest` points at the
 # last one. If lesson 05 found a bag of words better than BERT on your data, its terms and weights are there, too, and
-# `predicting` uses them. That helper imports neither Keras nor TensorFlow. `make predict DATA=new.csv` labels a file.
+# `predicting` uses them. That helper imports neither Keras nor TensorFlow. Its probabilities are unscaled, as those of the
+# model here are. `make predict DATA=new.csv` labels a file.
 
 # %% tags=["nbval-ignore-output"]
 if chosen.name == "bag of words":
@@ -378,8 +394,8 @@ if course.has_tensorflow("the count of characters"):
     course.finding("with the table none differs", same)
 
 # %% [markdown]
-# `tools/tokenizer_differences.py` asks more: it compares all exports on each character in several places and on random strings, and writes what differs to
-# `data/tokenizer_differences.csv`. That file lists none.
+# `tools/tokenizer_differences.py` asks more. It gives every way from strings to ids each character in several places, and random strings. It writes
+# each text that some way reads otherwise to `data/tokenizer_differences.csv`. The course's copy of that file has no row: none was found.
 
 # %% [markdown]
 # ## Going further: TensorFlow Hub
@@ -401,22 +417,26 @@ if course.has_tensorflow("loading with TensorFlow Hub"):
         course.finding(told, good > 0.5 > bad, good, bad)
 
 # %% [markdown]
-# TensorFlow Hub's BERTs come in two parts: **preprocess** (strings to ids) and **encoder** (ids to vectors). We make such a pair of our
-# own backbone, and anybody can put a new head on it. One output differs in kind. TF-Hub's `pooled_output` is the vector of
-# `[CLS]` after a dense layer with tanh. Ours is the mean over the real tokens' vectors, because MiniLM was trained with it.
+# TensorFlow Hub's BERTs come in two parts: **preprocess** (strings to ids) and **encoder** (ids to vectors). Why two models? The text step has
+# nothing to train. It can run elsewhere, once for each text: on a CPU, in the data pipeline. Only the encoder is trained on,
+# perhaps on an accelerator. The two belong together: the encoder understands this preprocess's ids only.
+#
+# We make such a pair of the fine-tuned backbone, without its head, under TF-Hub's names for inputs and outputs. Anybody can put a new head on it. One output
+# differs in kind. In TF-Hub's BERTs, `pooled_output` is the vector of `[CLS]` after a dense layer with tanh. In this pair it is the
+# mean over the real tokens' vectors, because MiniLM was trained with that mean.
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the TF-Hub pair"):
     pair = export.write_hub_pair(classifier, home / "hub_pair")
     preprocess = hub.load(str(pair / "preprocess"))
     encoder = hub.load(str(pair / "encoder"))
-    inputs = preprocess(tf.constant(["A fine film.", "Dull."]))
+    inputs = preprocess(tf.constant(["A fine film.", "Dull."]))  # int32, 128 a text
     print({name: tuple(value.shape) for name, value in sorted(inputs.items())})
-    outputs = encoder(inputs)
+    outputs = encoder(inputs)  # a vector a token, and one a text
     print({name: tuple(value.shape) for name, value in sorted(outputs.items())})
-    mask = tf.cast(inputs["input_mask"], tf.float32)[:, :, None]
+    mask = tf.cast(inputs["input_mask"], tf.float32)[:, :, None]  # 0 for padding
     total = tf.reduce_sum(mask * outputs["sequence_output"], axis=1)
-    mean = total / tf.reduce_sum(mask, axis=1)
+    mean = total / tf.reduce_sum(mask, axis=1)  # the mean, computed by hand
     is_mean = np.allclose(mean, outputs["pooled_output"], atol=1e-5)
     course.claim("pooled_output is the mean over the real tokens", is_mean)
 
@@ -433,11 +453,13 @@ if course.has_tensorflow("a new head for the loaded encoder"):
     variables = [kernel, *encoder.trainable_variables]
 
 # %% [markdown]
-# Each step computes the loss, asks for its gradients and takes a tenth of them off the variables.
+# Each step computes the loss and its gradients, and subtracts a tenth of each gradient from its variable: plain gradient
+# descent with a learning rate of 0.1. We keep a copy of one of the encoder's weights, to see whether it moves. BERT's own
+# pooler gets no gradient, since the new head reads the mean and not the pooler's output.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 if course.has_tensorflow("training the loaded encoder"):
-    first, losses = variables[1].numpy().copy(), []
+    first, losses = variables[1].numpy().copy(), []  # the encoder's, before
     for _ in range(10):
         with tf.GradientTape() as tape:
             logits = tf.matmul(encoder(few)["pooled_output"], kernel)
@@ -446,7 +468,7 @@ if course.has_tensorflow("training the loaded encoder"):
         losses.append(float(loss))
         gradients = tape.gradient(loss, variables)
         for variable, gradient in zip(variables, gradients, strict=True):
-            if gradient is not None:  # BERT's own pooler gets none
+            if gradient is not None:  # the unused pooler has none
                 variable.assign_sub(0.1 * tf.convert_to_tensor(gradient))
 
 # %% tags=["needs-tensorflow"]
@@ -478,8 +500,9 @@ for padding in (-1e9, -30.0):
     print(padding, softmax(scores).round(3), softmax(in_256_steps(scores)).round(3))
 
 # %% [markdown]
-# With -1e9 each real token gets a third of the attention, whatever its score: the attention is lost. With -30 padding still gets nothing
-# (its weight is $e^{-30}$ of a score of 0), and the scores survive. Does the whole model survive, too? We let Keras write -30 and convert again.
+# With -1e9 each real token gets a third of the attention, whatever its score: the attention is lost. With -30 the real tokens keep nearly
+# their weights, and padding still gets practically nothing. Before the division by the sum, a score of 0 counts 1, and a score of -30 counts
+# $e^{-30}$, about 0.0000000000001. Does the whole model survive, too? We let Keras write -30 and convert again.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 from pathlib import Path
@@ -488,14 +511,14 @@ from unittest import mock
 if course.has_tensorflow("full int8 with another number for padding"):
     number_of_padding = "keras.src.layers.activations.softmax._large_negative_number"
     with (
-        mock.patch(number_of_padding, lambda dtype: -30.0),
-        tempfile.TemporaryDirectory() as place,
+        mock.patch(number_of_padding, lambda dtype: -30.0),  # inside this block only
+        tempfile.TemporaryDirectory() as place,  # the course's own file stays
     ):
         kind, place = "full int8", Path(place) / "lite"
         export.write_lite(classifier, place, samples, [kind])
         mended = export.LiteModel(export.lite_path(place, kind), classifier.tokenizer)
-        mended = mended(texts).argmax(axis=1)
-    agrees = 100 * (mended == here.argmax(axis=1)).mean()
+        mended = mended(texts).argmax(axis=1)  # the class of each text
+    agrees = 100 * (mended == here.argmax(axis=1)).mean()  # % the same as Keras's
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("the claim about padding"):
@@ -504,7 +527,7 @@ if course.has_tensorflow("the claim about padding"):
     course.finding("still under 96 % are the same", agrees < 96, agrees)
 
 # %% [markdown]
-# So padding explains a part. The rest is the same problem in milder form: attention and normalisation have a few very
+# So the number for padding explains a part: when this was written, 16 of the 26.5 points that full int8 loses. The rest is the same problem in milder form: attention and normalisation have a few very
 # large values beside many small ones, and 256 steps are too few for both. Where full int8 is needed, models are trained with
 # the rounding (quantisation-aware training), or the sensitive layers stay in 16 bits.
 
@@ -524,36 +547,37 @@ if course.has_tensorflow("the claim about padding"):
 #
 # <details><summary>1. Why must the tokenizer travel with the weights?</summary>
 #
-# The model knows ids, and only the tokenizer of its training turns a text into the right ones. With another one it gives other answers,
-# without any error (*What must go along*).
+# Only the tokenizer of its training turns a text into the right ids. With another one the answers change without any error
+# (*What must go along*).
 #
 # </details>
 #
 # <details><summary>2. Two tokenizers agree on 20 reviews. Why is that no proof?</summary>
 #
-# They may still have different rules for characters that these reviews lack, such as `…`. So the course compares ids for every
-# character, and takes one reference for all runtimes (*One tokenizer*).
+# Their rules may differ for characters that these reviews lack, such as `…`. So the course takes one reference for all
+# runtimes (*One tokenizer*) and compares every character (*Going further*).
 #
 # </details>
 #
 # <details><summary>3. Why is the export loaded in a fresh process to test it?</summary>
 #
-# Here KerasHub and the course's code are loaded, so a file that needs them would seem to work. The new process has only what a
-# user has (*The same answers, elsewhere*).
+# Here a file that needs KerasHub or the course's code would seem to work. The new process has only what a user has
+# (*The same answers, elsewhere*).
 #
 # </details>
 #
 # <details><summary>4. Why does LiteRT's int8 keep the answers, while full int8 loses many?</summary>
 #
 # Dynamic-range int8 keeps floats between the layers, so attention scores keep their differences. Full int8 rounds them to 256
-# steps, and the huge number for padding makes these steps millions wide (*LiteRT*, *Side by side*).
+# values, and padding's huge number makes the steps millions wide. That explains most of the loss (*Side by side*,
+# *Going further*).
 #
 # </details>
 #
 # <details><summary>5. Why does the card give a temperature?</summary>
 #
-# The exports answer exactly as the model does, so they are as overconfident. Whoever decides by probabilities must scale
-# them first, and needs the number for it (*A model card*).
+# The float32 exports answer as the model does, so they are as overconfident. Whoever decides by probabilities must scale
+# them first (*A model card*).
 #
 # </details>
 
