@@ -114,8 +114,8 @@ gap = 100 * abs(by_hand[0] - by_hand[3])
 course.finding("accuracy and macro F1 are within 1 point", gap < 1, gap)
 
 # %% [markdown]
-# A tick marks a sentence that the cell has checked, with the measured numbers in brackets. `course.claim` must hold
-# with any data. `course.finding` is about the course's reviews and never stops the lesson. An arrow only reports.
+# A tick marks a sentence that the cell has checked, with its numbers in brackets. `course.claim` must hold
+# with any data. `course.finding` is about the course's reviews, and with your own file it never stops the lesson. Arrows report.
 #
 # Accuracy and macro F1 agree here because the classes are of nearly one size. If 1 % of the texts were positive,
 # "always negative" would have an accuracy of 99 % and a macro F1 below 50 %. With uneven classes, trust macro F1.

@@ -62,6 +62,7 @@ home = candidates.model_folder(chosen, data.name_of(course.source))
 # %% [markdown]
 # ## What must go along
 #
+# A served model needs more than weights: the computation itself, the names of the classes in order, and what reads a text.
 # A user sends text. Weights alone cannot read it: the **tokenizer** must travel with them, and it must lower-case, split
 # and cut exactly as in training. Here is the same model with a tokenizer that forgets to lower-case:
 
