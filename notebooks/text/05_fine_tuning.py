@@ -296,9 +296,9 @@ same = np.array_equal(W + A @ B, W) and np.array_equal(query.kernel, W)
 course.claim("at first W + A·B is W, by hand and in Keras", same)
 
 # %% [markdown]
-# Textbooks take 384 x 4 and 4 x 384 numbers. In Keras each of the 12 heads has its own A, 384 x 4, and all share
-# one B, 4 x 32. `finetuning.add_lora` does this in all layers. The classification head trains as well. LoRA needs a larger rate, here
-# 0.003. It bears it, since W stays and A·B grows from 0:
+# Textbooks take 384 x 4 and 4 x 384 numbers. In Keras each of the 12 attention heads has its own A, 384 x 4, and all
+# share one B, 4 x 32. `finetuning.add_lora` does this in all layers. The classification head trains as well. LoRA needs a larger rate, here
+# 0.003. That is safe, since W stays and A·B grows from 0:
 
 # %% tags=["nbval-ignore-output"]
 few = sides[0][:lora_limit], targets[:lora_limit]
@@ -320,7 +320,7 @@ course.claim("trained are all A and B and the head", trained["LoRA"] == thin + h
 # ## The three ways side by side
 #
 # All are judged on the same validation reviews; `low` and `high` are the ends of a 95 % interval. LoRA's row is
-# not fair yet: LoRA has read 800 reviews once. The last finding's *other two* are bag of words and frozen features. For two classes scikit-learn trains one row of weights: 385 numbers.
+# not fair yet: LoRA has read 800 reviews once. (Below, *the other two* are bag of words and frozen features.) For two classes scikit-learn trains one row of weights: 385 numbers.
 
 # %% tags=["nbval-ignore-output"]
 table = 100 * evaluation.compare(labels, answers)[["accuracy", "low", "high"]]
@@ -350,7 +350,7 @@ course.claim("over 3 seeds full leads LoRA by under 3 points", abs(lead) < 3, le
 # %% [markdown]
 # Full fine-tuning leads by a point on average, but not with each seed, so LoRA is about as good here. It trains 1 % of the numbers, which saves
 # memory, and a further task adds under 1 MB to store. A step is somewhat faster, too: W
-# needs no gradient. (In the bars above compare batches a second: LoRA read fewer reviews.)
+# needs no gradient. (Compare the batches a second beside the two progress bars.)
 #
 # ## A rate that fails
 #
