@@ -28,8 +28,13 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["good", "bad", "very", "not", "the", "film", "room", "##s", "dull", "fine", ".", "!"]
 
 
+# These take minutes each. They begin first, so that no process waits for one at the end.
+LONGEST = ("test_exercises.py", "test_own_lessons.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Tests marked `tensorflow` are skipped, with the reason, where TensorFlow is not installed."""
+    """The longest files first. Tests marked `tensorflow` are skipped, with the reason, where TensorFlow is not installed."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     if not runtime.installed("tensorflow"):
         for item in items:
             if item.get_closest_marker("tensorflow"):

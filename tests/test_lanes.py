@@ -208,8 +208,9 @@ def test_unit_tests_run_side_by_side_and_those_for_the_whole_machine_after_them(
     calls.results = {"-m whole_machine": course.NO_TESTS}
     assert course.unit_tests(COURSE_ARTIFACTS="x") == 0
     both = [(command[1:], options) for command, options in calls]
+    side_by_side = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
     assert both == [
-        (("pytest", "-n", "2", "--dist", "loadscope", "-m", "not whole_machine"), {"COURSE_ARTIFACTS": "x"}),
+        (("pytest", *side_by_side, "-m", "not whole_machine"), {"COURSE_ARTIFACTS": "x"}),
         (("pytest", "-m", "whole_machine"), {"COURSE_ARTIFACTS": "x"}),
     ]
     calls.clear()

@@ -347,7 +347,9 @@ def unit_tests(marks: str = "", **variables) -> int:
     if number == 1:
         return call("-m", "pytest", "-m", marks, **variables)
     together = " and ".join(["not whole_machine", *filter(None, [marks])])
-    failed = call("-m", "pytest", "-n", str(number), "--dist", "loadscope", "-m", together, **variables)
+    in_order = "--no-loadscope-reorder"  # of tests/conftest.py, the longest files first
+    side_by_side = ["-n", str(number), "--dist", "loadscope", in_order]
+    failed = call("-m", "pytest", *side_by_side, "-m", together, **variables)
     alone = "whole_machine" if not marks else f"whole_machine and {marks}"
     return failed or (call("-m", "pytest", "-m", alone, **variables) not in (0, NO_TESTS))
 
