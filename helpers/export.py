@@ -350,8 +350,10 @@ class LiteModel:
 def write_onnx(classifier: models.Classifier, folder: Path) -> Path:
     """Write model.onnx, model-int8.onnx and tokenizer.json to `folder`, and return the folder.
 
-    The models take what `models.inputs_of` makes and give logits. In model-int8.onnx the matrices are int8, the vocabulary's
-    vectors float32. Where long texts are read in windows, windows.json says how many at most. tokenizer.json is for the `tokenizers` package, so that a consumer needs no Keras: see `predicting.OnnxModel`.
+    The models take what `models.inputs_of` makes and give logits. In model-int8.onnx the vocabulary's vectors and the matrices
+    of the feed-forward parts take a byte a number; those of attention stay float32. Where long texts are read in windows,
+    windows.json says how many at most. tokenizer.json is for the `tokenizers` package, so that a consumer needs no Keras:
+    see `predicting.OnnxModel`.
     Raises RuntimeError on another backend than TensorFlow.
     """
     check_backend()

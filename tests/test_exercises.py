@@ -4,6 +4,7 @@ import itertools
 import re
 from typing import NamedTuple
 
+import bootstrap
 import exercises
 import lessons
 import nbformat
@@ -49,13 +50,23 @@ def test_exercises_and_solutions_are_in_step_with_their_twins(twin):
 @pytest.mark.repository
 def test_solutions_are_executed_and_checked(twin):
     solved = nbformat.read(exercises.SOLUTIONS / f"{twin.stem}.ipynb", as_version=4)
-    checks = [cell for cell in solved.cells if "check" in tags(cell)]
-    assert 2 <= len(checks) <= 4 and len(checks) == sum("solution" in tags(cell) for cell in solved.cells)
+    checks = [exercises.checks_after(solved, cell) for cell in solved.cells if "solution" in tags(cell)]
+    assert 2 <= len(checks) <= 4 and all(checks)
     for cell in solved.cells:
         if cell.cell_type == "code":
             assert cell.execution_count is not None
             assert not any(output.output_type == "error" for output in cell.outputs)
-    assert all("✓ " in "".join(output.get("text", "") for output in cell.outputs) for cell in checks)
+    for *parts, last in checks:  # the last part alone says that the answer is right
+        printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in (*parts, last)]
+        assert "✓ " in printed[-1] and not any("✓ " in text for text in printed[:-1])
+
+
+@pytest.mark.repository
+def test_cells_of_exercises_fit_the_page(twin):
+    for cell in lessons.read_twin(twin).cells:
+        if cell.cell_type == "code" and cell.source != bootstrap.cell():
+            assert cell.source.count("\n") < 25, cell.source
+            assert max(map(len, cell.source.splitlines())) <= 88, cell.source
 
 
 ANSWERS = runtime.COURSE / "tests" / "answers"
@@ -88,10 +99,10 @@ def cell_of(code, *tags):
 def all_forms(notebook, answers):
     """Before each solution its stub and the other answers, each followed by the check; one kernel proves all."""
     cells, exercise = [], 0
-    for number, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         if "solution" in tags(cell):
             exercise += 1
-            check = next(c for c in notebook.cells[number:] if "check" in tags(c)).source
+            check = "\n\n".join(part.source for part in exercises.checks_after(notebook, cell))
             forms = [Answer(exercise, "", exercises.stub(cell.source))]
             forms += [answer for answer in answers if answer.exercise == exercise]
             for _, hint, code in forms:

@@ -8,6 +8,7 @@ A solution cell begins with a line such as `# stub: rate, share`: the names that
 """
 
 import argparse
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -37,6 +38,13 @@ def names_to_define(solution: str) -> list[str]:
     if not found:
         raise ValueError(f"A solution begins with a line such as '# stub: rate', not with {solution.splitlines()[:1]}.")
     return found[1].split(", ")
+
+
+def checks_after(notebook: nbformat.NotebookNode, solution: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The cells tagged `check` between a solution's cell and the next one: the parts of its check."""
+    rest = notebook.cells[notebook.cells.index(solution) + 1 :]
+    own = itertools.takewhile(lambda cell: "solution" not in tags(cell), rest)
+    return [cell for cell in own if "check" in tags(cell)]
 
 
 def stub(solution: str) -> str:

@@ -1,45 +1,5 @@
-# %% 1 wrong: "It stops with KeyError"
-repaired = broken.replace("\n vocabulary", "\nvocabulary")
-
-# %% 1 wrong: "compute them from `texts`"
-repaired = """texts = [b"good film", b"bad film"]
-ids = np.array([[0, 2], [1, 2]])
-embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(2, activation="softmax")])
-model.compile("adam", "sparse_categorical_crossentropy")
-model.fit(ids, np.array([1, 0]), verbose=0)
-"""
-
-# %% 1 wrong: "take one of the two"
-repaired = """texts = [b"good film", b"bad film"]
-vocabulary = {b"good": 0, b"bad": 1, b"film": 2}
-ids = np.array([[vocabulary[word] for word in text.split()] for text in texts])
-embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(2, activation="softmax")])
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.fit(ids, np.array([1, 0]), verbose=0)
-"""
-
-# %% 1 wrong: "give `fit` both"
-repaired = """texts = [b"good film", b"bad film"]
-vocabulary = {b"good": 0, b"bad": 1, b"film": 2}
-ids = np.array([[vocabulary[word] for word in text.split()] for text in texts])
-embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(2, activation="softmax")])
-model.compile("adam", "sparse_categorical_crossentropy")
-model.fit(ids[:1], np.array([1]), verbose=0)
-"""
-
-# %% 1 wrong: "`ids` of both texts"
-repaired = """texts = [b"good film", b"bad film"]
-ids = np.array([[0, 2]])
-embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
-model = keras.Sequential([*embed, keras.layers.Dense(2, activation="softmax")])
-model(ids)
-"""
-
 # %% 1 right
-repaired = """texts = [b"good film", b"bad film"]
+whole = """texts = [b"good film", b"bad film"]
 vocabulary = {b"good": 0, b"bad": 1, b"film": 2}
 ids = np.array([[vocabulary[word] for word in text.split()] for text in texts])
 embed = [keras.layers.Embedding(3, 4), keras.layers.GlobalAveragePooling1D()]
@@ -47,6 +7,23 @@ model = keras.Sequential([*embed, keras.layers.Dense(2)])
 model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
 model.fit(x=ids, y=keras.utils.to_categorical([1, 0]), verbose=0)
 """
+repaired = whole
+
+# %% 1 wrong: "It stops with KeyError"
+repaired = broken.replace("\n vocabulary", "\nvocabulary")
+
+# %% 1 wrong: "compute them from `texts`"
+first, _, _, *rest = whole.splitlines()
+repaired = "\n".join([first, "ids = np.array([[0, 2], [1, 2]])", *rest])
+
+# %% 1 wrong: "take one of the two"
+repaired = whole.replace("Dense(2)", 'Dense(2, activation="softmax")')
+
+# %% 1 wrong: "give `fit` both"
+repaired = whole.replace("x=ids, y=keras.utils.to_categorical([1, 0])", "x=ids[:1], y=np.eye(2)[:1]")
+
+# %% 1 wrong: "`ids` of both texts"
+repaired = "\n".join([first, "ids = np.array([[0, 2]])", *rest[:2], "model(ids)"])
 
 
 # %% 2 wrong: "Nothing would train"

@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/00_welcome.ipynb)
 #
-# After [the lesson](../00_welcome.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../00_welcome.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer is right, and what to look at if not. They take half a minute to run.
 
 # %%

@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/01_data_preparation.ipynb)
 #
-# After [the lesson](../01_data_preparation.ipynb). Replace the dots, run the cell, then run the check below it. The check tells you whether your
+# After [the lesson](../01_data_preparation.ipynb). Replace the dots, run the cell, then run the check below it, part by part. The check tells you whether your
 # answer is right, and what to look at if not. The cells run in half a minute.
 
 # %%
@@ -87,10 +87,14 @@ for word in ("unbelievable", "waterproofing"):
     pieces[word] = [tokenizer.id_to_token(int(i)) for i in ids]
 
 # %% tags=["check"]
+# Check, part 1 of 2
 two = {"unbelievable", "waterproofing"}
 assert isinstance(pieces, Mapping) and set(pieces) == two, (
     "`pieces` is a dictionary with one entry for each of the two words."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 for word, own in pieces.items():
     own = [own] if isinstance(own, str) else list(own)
     assert all(isinstance(piece, str) for piece in own), (
@@ -141,6 +145,7 @@ for language, sentence in sentences.items():
     unknown[language] = tokens.count("[UNK]") / len(tokens)
 
 # %% tags=["check"]
+# Check, part 1 of 2
 given = {
     "French": "Très bon café, on y retourne",
     "Chinese": "屏幕很亮，电池却只能用半天，客服一直不回复。",
@@ -154,6 +159,9 @@ assert all(isinstance(share, Real) for share in unknown.values()), (
 assert all(0 <= share <= 1 for share in unknown.values()), (
     "Give shares between 0 and 1: not per cent, and not the number of tokens."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 for language, sentence in given.items():
     ids = models.token_ids(tokenizer, [sentence])[0]
     hits = (ids == tokenizer.token_to_id("[UNK]")).sum()
@@ -196,6 +204,7 @@ low, high = evaluation.difference_interval(truth, both, probabilities)
 print(f"pairs add {100 * low:.0f} to {100 * high:.0f} points (95 % interval)")
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert isinstance(by_style, pd.DataFrame) and "accuracy" in by_style, (
     "Put the table of evaluation.by_slice(validation, probabilities, 'style') "
     "into `by_style`."
@@ -212,7 +221,8 @@ def right_answers(pairs_up_to, rows=validation):
     model.fit(train["text"], train["label"])
     return evaluation.by_slice(rows, model.predict_proba(rows["text"]), "style")
 
-
+# %% tags=["check"]
+# Check, part 2 of 2
 def is_like(table):
     """Whether the answer has a table's accuracies for both styles."""
     both = ["plain", "implied"]

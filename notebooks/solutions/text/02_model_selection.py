@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/02_model_selection.ipynb)
 #
-# After [the lesson](../02_model_selection.ipynb). Replace the dots, run the cell, then run the check below it. The check says whether your answer
+# After [the lesson](../02_model_selection.ipynb). Replace the dots, run the cell, then run the check below it, part by part. The check says whether your answer
 # is right, and what to look at if it is not. The checks take half a minute.
 
 # %%
@@ -39,6 +39,7 @@ weights = np.exp(scores) / np.exp(scores).sum()
 praise = x[2, 2] + weights @ value[:, 2]
 
 # %% tags=["check"]
+# Check, part 1 of 2
 x, to_value = np.eye(3), np.array([[0, 0, -3], [0, 0, 1], [0, 0, 0]])
 query = x @ np.array([[0, 0, 0], [0, 0, 0], [4, 2, 0]])
 
@@ -61,7 +62,8 @@ def is_like(answer):
     """Whether the given weights are these, to two digits."""
     return np.allclose(given, answer, atol=0.006)
 
-
+# %% tags=["check"]
+# Check, part 2 of 2
 assert not is_like(attended(1, [True, True, True])[0] * [1, 0, 1]), (
     "The weights no longer add up to 1: hide the score, before softmax."
 )
@@ -189,6 +191,7 @@ row = (offset - header[tensor]["data_offsets"][0]) // (4 * 384)
 piece = models.load_tokenizer().id_to_token(row)
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert isinstance(tensor, str) and isinstance(piece, str), (
     "Put two names into `tensor` and `piece`."
 )
@@ -201,7 +204,8 @@ assert first <= 20_000_000 - begin < end, (
 )
 tokenizer, vector = models.load_tokenizer(), 4 * 384
 
-
+# %% tags=["check"]
+# Check, part 2 of 2
 def piece_at(place):
     """The word piece whose vector has this byte of the tensor."""
     return tokenizer.id_to_token(place // vector)

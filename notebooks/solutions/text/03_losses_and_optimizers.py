@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/03_losses_and_optimizers.ipynb)
 #
-# After [the lesson](../03_losses_and_optimizers.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../03_losses_and_optimizers.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer is right, and what to look at if not. They take seconds.
 
 # %%
@@ -49,6 +49,7 @@ curvatures = np.linalg.eigvalsh(2 / len(X) * X.T @ X)
 largest_rate = float(2 / curvatures.max())
 
 # %% tags=["check"]
+# Check, part 1 of 2
 X, y = least_squares(7)
 eigenvalues = np.linalg.eigvalsh(X.T @ X)
 bound = 1 / eigenvalues.max() * len(X)
@@ -63,6 +64,9 @@ assert np.ndim(largest_rate) == 0, "`largest_rate` is one number."
 assert isinstance(largest_rate, (int, float, np.number)) or (
     isinstance(largest_rate, np.ndarray) and largest_rate.dtype.kind in "if"
 ), "Compute a number into `largest_rate`."
+
+# %% tags=["check"]
+# Check, part 2 of 2
 for wrong, hint in errors.items():
     assert not np.isclose(largest_rate, wrong, rtol=1e-3), hint
 assert largest_rate < bound * (1 + 1e-4), (
@@ -105,6 +109,7 @@ def smoothed_gradient(label, logits, s):
     return (softmax(logits) - smoothed(label, logits.shape[1], s)) / len(label)
 
 # %% tags=["check"]
+# Check, part 1 of 3
 assert callable(smoothed_loss) and callable(smoothed_gradient), (
     "Write two functions with these names."
 )
@@ -126,7 +131,8 @@ def costs(targets):
     """The loss of each text, (20,)."""
     return -(targets * np.log(p)).sum(axis=1)
 
-
+# %% tags=["check"]
+# Check, part 2 of 3
 targets = 0.9 * one_hot + 0.1 / 4
 loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 theirs = float(loss_of(one_hot, logits))
@@ -149,6 +155,9 @@ assert np.isfinite(call(smoothed_loss, label, 1000 * logits, 0.1)), (
     "Large logits give no number: use log-sum-exp, not log(softmax)."
 )
 gradient, right = call(smoothed_gradient, label, logits, 0.1), (p - targets) / 20
+
+# %% tags=["check"]
+# Check, part 3 of 3
 assert gradient.shape == logits.shape, "The gradient has one number for each logit."
 errors = {
     "You forgot to smooth: it is p - y', not p - y.": (p - one_hot) / 20,
@@ -193,8 +202,9 @@ def rmsprop(weights, gradient, square, learning_rate, rho):
     return weights - learning_rate * gradient / np.sqrt(square + 1e-7), square
 
 # %% tags=["check"]
+# Check, part 1 of 4
 assert callable(rmsprop), "Write a function of this name."
-# A hundred gradients for eight weights, from tiny to large: with tiny ones epsilon shows.
+# A hundred gradients for eight weights, from tiny to large. Tiny ones show epsilon.
 scales = 10.0 ** np.arange(-5, 3)
 gradients = np.random.default_rng(3).normal(size=(100, 8)) * scales
 
@@ -214,7 +224,8 @@ def path_of(rule):
         path.append(np.asarray(weights, dtype="float64"))
     return np.array(path)
 
-
+# %% tags=["check"]
+# Check, part 2 of 4
 def mean_of(v, g):
     """The new running mean of the squares."""
     return 0.9 * v + 0.1 * g**2
@@ -230,7 +241,8 @@ def variant(mean=mean_of, root=lambda v: np.sqrt(v + 1e-7), keep="new", sign=1):
 
     return rule
 
-
+# %% tags=["check"]
+# Check, part 3 of 4
 ours = path_of(rmsprop)
 errors = {
     "Your epsilon is beside the root; here it is under it, as in Keras.": variant(
@@ -250,6 +262,9 @@ errors = {
         mean=lambda v, g: 0.9 * v + g**2
     ),
 }
+
+# %% tags=["check"]
+# Check, part 4 of 4
 for hint, rule in errors.items():
     assert not np.allclose(ours, path_of(rule), rtol=1e-6, atol=1e-9), hint
 optimizer = keras.optimizers.RMSprop(learning_rate=0.01, rho=0.9)

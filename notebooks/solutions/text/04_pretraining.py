@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/04_pretraining.ipynb)
 #
-# Do these after [the lesson](../04_pretraining.ipynb). Replace the dots, run the cell, then run the check below it. It tells you whether your
+# Do these after [the lesson](../04_pretraining.ipynb). Replace the dots, run the cell, then run the check below it, part by part. It tells you whether your
 # answer is right, and what to look at if not. The cells together run for about a minute.
 
 # %%
@@ -83,6 +83,7 @@ look_masked = 200 * 0.15 * 0.8  # [CLS] is never chosen
 look_untouched = 200 * 0.15 * 0.1
 
 # %% tags=["check"]
+# Check, part 1 of 2
 for number in (look_masked, look_untouched):
     assert isinstance(number, Real) and not isinstance(number, bool), (
         "Put a number into each name."
@@ -95,6 +96,9 @@ inputs, targets, weights = pretraining.mask_tokens(
 drawn_masked = (inputs == 4).sum(axis=1).mean()
 drawn_untouched = ((inputs == targets) & (weights > 0)).sum(axis=1).mean()
 close = [abs(look_masked - 200 * 0.15 * 0.8), abs(look_untouched - 200 * 0.15 * 0.1)]
+
+# %% tags=["check"]
+# Check, part 2 of 2
 assert abs(look_masked - 201 * 0.15 * 0.8) > 0.01, (
     "[CLS] is a special token: it is never chosen. Only 200 tokens can be."
 )
@@ -165,6 +169,7 @@ def cache_score(inputs, targets):
 
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert callable(cache_score), "Write a function `cache_score(inputs, targets)`."
 row = np.array(batches[0][0]["token_ids"][:1])  # (1, length)
 pieces, length = len(vocabulary), row.shape[1]
@@ -186,6 +191,9 @@ assert np.allclose(np.exp(scores).sum(axis=0), 1), (
 )
 later, swapped = row.copy(), row.copy()
 later[0, 30:] = 7  # another future
+
+# %% tags=["check"]
+# Check, part 2 of 2
 assert np.allclose(scores_of(later)[:, :30], scores[:, :30]), (
     "Place 10 must not change when place 30 does: look only at what came before."
 )

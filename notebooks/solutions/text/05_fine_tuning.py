@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/05_fine_tuning.ipynb)
 #
-# After [the lesson](../05_fine_tuning.ipynb). Replace the dots, run the cell, then run the check below it. The check tells you whether your
+# After [the lesson](../05_fine_tuning.ipynb). Replace the dots, run the cell, then run the check below it, part by part. The check tells you whether your
 # answer is right, and what to look at if not. The cells run in a minute.
 
 # %%
@@ -40,6 +40,7 @@ descent = (40 - 20) / (100 - 20)  # the share of the way down
 rate_40 = 0.001 * (1 + np.cos(np.pi * descent)) / 2
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert isinstance(rate_10, Real) and isinstance(rate_40, Real), (
     "Put a number into `rate_10` and another into `rate_40`."
 )
@@ -54,6 +55,9 @@ assert abs(rate_10 - float(schedule(10))) < 1e-6, (
 assert abs(rate_40 - 0.00075) > 1e-6, (
     "A quarter of a straight line down. The rate falls as a cosine: slowly at first."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 from_start = 0.001 * (1 + np.cos(np.pi * 40 / 100)) / 2
 assert abs(rate_40 - from_start) > 1e-6, (
     "The descent begins after the warm-up, so count from step 20: 20 of 80 steps."
@@ -141,22 +145,28 @@ mean_accuracy = accuracy_with(lambda texts: finetuning.mean_features(classifier,
 cls_accuracy = accuracy_with(cls_features)
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert all(isinstance(share, Real) for share in (mean_accuracy, cls_accuracy)), (
     "Put two accuracies, 0 to 1, into the two names."
 )
 assert 0 <= mean_accuracy <= 1 and 0 <= cls_accuracy <= 1, (
     "Give the accuracies as shares between 0 and 1, not in percent."
 )
-base, found = models.make_classifier(), []
-first = keras.Model(base.backbone.input, base.backbone.output["sequence_output"][:, 0])
-for part in (train["text"].tolist(), validation["text"].tolist()):
-    of_first = finetuning.predict_outputs(first, base, part)
-    found.append((finetuning.mean_features(base, part), of_first))
-heads = [finetuning.fit_frozen_head(vectors, train["label"]) for vectors in found[0]]
-by_mean, by_cls = (
-    head.score(vectors, validation["label"])
-    for head, vectors in zip(heads, found[1], strict=True)
-)
+if "by_cls" not in globals():  # half a minute; kept when you run this check again
+    base, found = models.make_classifier(), []
+    tokens = base.backbone.output["sequence_output"]
+    first = keras.Model(base.backbone.input, tokens[:, 0])
+    for part in (train["text"].tolist(), validation["text"].tolist()):
+        of_first = finetuning.predict_outputs(first, base, part)
+        found.append((finetuning.mean_features(base, part), of_first))
+    heads = [finetuning.fit_frozen_head(side, train["label"]) for side in found[0]]
+    by_mean, by_cls = (
+        head.score(vectors, validation["label"])
+        for head, vectors in zip(heads, found[1], strict=True)
+    )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 near = 2.5 / len(validation)  # rounding may move two reviews
 assert abs(mean_accuracy - heads[0].score(found[0][0], train["label"])) > near, (
     "That is the accuracy on the training reviews. Score on `validation`."

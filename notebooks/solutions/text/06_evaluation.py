@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/06_evaluation.ipynb)
 #
-# After [the lesson](../06_evaluation.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../06_evaluation.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer holds, and what to look at if not. They take some seconds.
 
 # %%
@@ -127,6 +127,7 @@ measured = evaluation.best_threshold(
 )
 
 # %% tags=["check"]
+# Check, part 1 of 2
 numbers = (int, float, np.number)
 assert isinstance(theory, numbers) and isinstance(measured, numbers), (
     "Put two thresholds, numbers between 0 and 1, into `theory` and `measured`."
@@ -144,6 +145,9 @@ assert measured < 0.5, (
     "False alarms are dear now, so call negative only what surely is: "
     "the threshold falls below 1/2. Are the two costs swapped?"
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 own = validation["label"], model.predict_proba(validation["text"])[:, 1]
 best = evaluation.best_threshold(*own, 1, 5)
 paid, least = (evaluation.expected_cost(*own, cut, 1, 5) for cut in (measured, best))

@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/07_listing_fixed.ipynb)
 #
-# After [the lesson](../07_listing_fixed.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../07_listing_fixed.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer holds, and what to look at if not. They take about half an hour, and a minute to run.
 
 # %%
@@ -75,6 +75,7 @@ model.fit(ids, np.array([1, 0]), verbose=0)
 """
 
 # %% tags=["check"]
+# Check, part 1 of 2
 first_line = 'texts = [b"good film", b"bad film"]'
 assert isinstance(repaired, str), "Put the whole program, as a string, into `repaired`."
 assert repaired.startswith(first_line), (
@@ -92,6 +93,9 @@ assert ids.tolist() == [[0, 2], [1, 2]], (
     "`ids` of both texts: [0, 2] for 'good film', [1, 2] for 'bad film'."
 )
 swapped = repaired.replace(first_line, 'texts = [b"bad film", b"good film"]', 1)
+
+# %% tags=["check"]
+# Check, part 2 of 2
 assert np.asarray(run_repaired(swapped)[0]["ids"]).tolist() == [[1, 2], [0, 2]], (
     "With other texts your ids stay the same: compute them from `texts`."
 )
@@ -105,8 +109,8 @@ assert "categorical_crossentropy" in str(getattr(loss, "name", loss)), (
 from_logits = getattr(loss, "get_config", dict)().get("from_logits", False)
 softmax = bool(np.allclose(sums, 1, atol=1e-4))
 assert from_logits != softmax, (
-    "Softmax gives probabilities, from_logits=True wants raw outputs. Without both, the "
-    "loss takes raw outputs for probabilities. So take one of the two."
+    "Softmax gives probabilities, from_logits=True wants raw outputs. Without both,"
+    " the loss takes raw outputs for probabilities. So take one of the two."
 )
 print("✓ it runs, trains on both texts and has two classes")
 
@@ -150,6 +154,7 @@ class FirstToken(keras.layers.Layer):
 
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert isinstance(FirstToken, type) and issubclass(FirstToken, keras.layers.Layer), (
     "Write a class that inherits from keras.layers.Layer."
 )
@@ -164,6 +169,9 @@ assert np.allclose(vectors, original(ids)["sequence_output"][:, 0], atol=1e-5), 
     "The vector of [CLS] is the one at place 0 of sequence_output, for each text."
 )
 kept = [variable.value for variable in layer.trainable_variables]
+
+# %% tags=["check"]
+# Check, part 2 of 2
 assert kept, "Nothing would train: keep the encoder's variables in a list."
 gradients = tape.gradient(total, kept)
 moved = [one for one, g in zip(kept, gradients, strict=True) if g is not None]
@@ -218,6 +226,7 @@ gap_of_one, gap_of_two = gap_of(1), gap_of(2)
 print({number: round(gap_of(number), 3) for number in (1, 2, 40)})
 
 # %% tags=["check"]
+# Check, part 1 of 2
 def gaps_in(models, rest=100):
     """The mean gap, measured on the reviews from `rest` on."""
     found = []
@@ -227,7 +236,8 @@ def gaps_in(models, rest=100):
         found.append(chosen_on[one] - rights[one, order[rest:]].mean())
     return np.mean(found)
 
-
+# %% tags=["check"]
+# Check, part 2 of 2
 for gap, number in ((gap_of_one, 1), (gap_of_two, 2)):
     name = ("gap_of_one", "gap_of_two")[number - 1]
     try:

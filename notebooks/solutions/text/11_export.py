@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/11_export.ipynb)
 #
-# After [the lesson](../11_export.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../11_export.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer holds, and what to look at if not. They take some seconds.
 
 # %%
@@ -26,7 +26,7 @@ from helpers import models, runtime, tokenization
 course = runtime.start(dtype_policy="float32")  # answers are compared to many digits
 classifier = models.make_classifier()
 matrix = np.random.default_rng(0).normal(size=(384, 384)).astype("float32")
-# What lies beside the ONNX file of the lesson: it frames texts and cuts them at 128 tokens.
+# As beside the lesson's ONNX file: it frames texts and cuts them at 128 tokens.
 path = Path(tempfile.mkdtemp()) / "tokenizer.json"
 tokenization.make_reference_tokenizer(
     classifier.tokenizer.get_vocabulary(), max_length=models.MAX_LENGTH
@@ -45,6 +45,7 @@ whole = np.round(matrix / scale).astype("int8")
 bound = scale / 2
 
 # %% tags=["check"]
+# Check, part 1 of 2
 numbers = (int, float, np.number)
 assert isinstance(whole, np.ndarray) and whole.dtype == "int8", (
     "`whole` is to be an int8 array: .astype('int8')."
@@ -61,6 +62,9 @@ assert 127 * scale >= largest - 1e-4, (
 assert np.abs(whole.astype(int)).max() == 127 and 127 * scale <= largest + 1e-4, (
     "Use the whole range: scale = largest absolute value / 127."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 error = np.abs(whole.astype("float32") * scale - matrix).max()
 assert error <= scale / 2 + 1e-6, (
     "Off by more than half a step: .astype cuts off, so round before you convert."
@@ -102,6 +106,7 @@ def feed(texts):
     return {"token_ids": ids, "padding_mask": mask, "segment_ids": np.zeros_like(ids)}
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert callable(feed), "Define a function `feed(texts)`."
 others = {"models", "finetuning", "tokenization", "predicting", "classifier"}
 used = others & set(getattr(getattr(feed, "__code__", None), "co_names", ()))
@@ -120,6 +125,9 @@ names = set(arrays) if isinstance(arrays, dict) else set()
 assert names == {"token_ids", "padding_mask", "segment_ids"}, (
     "Return a dictionary with three names; see the task."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 kinds = {getattr(array, "dtype", None) for array in arrays.values()}
 assert kinds == {np.dtype("int32")}, "All three are arrays of int32."
 assert {array.shape for array in arrays.values()} == {(3, 128)}, (
@@ -159,6 +167,7 @@ def answer(probabilities, labels, temperature):
     return [(names[row.argmax()], float(row.max())) for row in scaled]
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert callable(answer), "Define `answer(probabilities, labels, temperature)`."
 given = np.array([[0.9, 0.09, 0.01], [0.2, 0.3, 0.5]])
 labels = path.with_name("labels.json")
@@ -174,6 +183,9 @@ assert found.shape == (2,), "One pair a text: its most probable class alone."
 assert list(names) == ["positive", "negative"], (
     "Take the names from labels.json: another model has other classes, another order."
 )
+
+# %% tags=["check"]
+# Check, part 2 of 2
 raw, roots = given.max(axis=1), np.sqrt(given)
 assert not np.allclose(found, raw), "Scale the export's own probabilities."
 assert not np.allclose(found, raw / 2), (

@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/v0.2.0/notebooks/exercises/14_scaling_up.ipynb)
 #
-# After [the lesson](../14_scaling_up.ipynb). Replace the dots, run the cell, then run the check below it: it tells you whether the
+# After [the lesson](../14_scaling_up.ipynb). Replace the dots, run the cell, then run the check below it, part by part: it tells you whether the
 # answer holds, and what to look at if not. They take seconds.
 
 # %%
@@ -119,24 +119,35 @@ def next_scale(scale, good_steps, finite, patience):
     return scale, good_steps + 1
 
 # %% tags=["check"]
+# Check, part 1 of 2
 assert callable(next_scale), "Write a function of this name."
 finite_steps = [1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0]
-for patience in (3, 2, 5):
-    variable = keras.Variable(np.zeros(2), dtype="float32")
+
+
+def scales_of_keras(patience):
+    """Keras's scale after each of the sixteen steps."""
+    variable, scales = keras.Variable(np.zeros(2), dtype="float32"), []
     optimizer = keras.optimizers.LossScaleOptimizer(
         keras.optimizers.SGD(0.0), initial_scale=8.0, dynamic_growth_steps=patience
     )
     optimizer.build([variable])
-    scale, good_steps = 8.0, 0
-    for step, finite in enumerate(finite_steps, 1):
+    for finite in finite_steps:
         values = [1.0, 1.0 if finite else np.inf]
         optimizer.apply([keras.ops.convert_to_tensor(values, "float32")], [variable])
-        answer = next_scale(scale, good_steps, bool(finite), patience)
+        scales.append(float(keras.ops.convert_to_numpy(optimizer.dynamic_scale)))
+    return scales
+
+# %% tags=["check"]
+# Check, part 2 of 2
+for patience in (3, 2, 5):
+    scale, good_steps = 8.0, 0
+    for step, expected in enumerate(scales_of_keras(patience), 1):
+        finite = bool(finite_steps[step - 1])
+        answer = next_scale(scale, good_steps, finite, patience)
         assert isinstance(answer, tuple | list) and len(answer) == 2, (
             "Return two numbers: the scale and the good steps in a row."
         )
         before, (scale, good_steps) = scale, answer
-        expected = float(keras.ops.convert_to_numpy(optimizer.dynamic_scale))
         where = f"Patience {patience}, step {step}: Keras has {expected}, you {scale}. "
         assert finite or scale == expected, where + "After an overflow it is halved."
         assert scale == expected or expected == before, (
