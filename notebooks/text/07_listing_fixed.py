@@ -238,7 +238,7 @@ if course.has_tensorflow("hub models"):
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 21
 if course.has_tensorflow("hub models"):
-    encoder({name: keras.Input([None], dtype="int32", name=name) for name in ids})
+    encoder({name: keras.Input([None], dtype="int32", name=name) for name in sorted(ids)})
 
 # %% [markdown]
 # The message names the cause and the repair. `keras.Input` gives a *KerasTensor*, a shape without numbers, and a TensorFlow function needs
