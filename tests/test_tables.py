@@ -84,6 +84,21 @@ def test_a_spreadsheet_is_read_or_the_package_named(tmp_path, monkeypatch):
     assert table.columns == ["text", "7"] and list(table.rows) == [("row 1", ["a", "1.5"]), ("row 2", ["", "b"])]
 
 
+def test_a_real_spreadsheet_is_read_whatever_its_name(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    rows = [COLUMNS, *ROWS, ("好吃；很好", 1), ("two\nlines", 2.0), (4.5, True), (None, "no text")]
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("not the first").append(["x"])
+    book.save(tmp_path / "mine.xlsx")
+    (tmp_path / "mine.xlsx").rename(tmp_path / "mine.csv")
+    table = tables.open_table(tmp_path / "mine.csv")
+    assert (table.kind, table.columns) == ("Excel", COLUMNS)
+    more = [("好吃；很好", "1"), ("two\nlines", "2"), ("4.5", "true"), ("", "no text")]
+    assert [tuple(fields) for _, fields in table.rows] == [*ROWS, *more]
+
+
 def test_values_become_text_as_a_person_would_write_them(tmp_path):
     records = [{"text": "a", "label": 1}, {"text": None, "label": True, "new": 2.5}, {"label": ["x", "ü"]}]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, records)))
