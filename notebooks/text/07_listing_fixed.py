@@ -236,8 +236,7 @@ if course.has_tensorflow("hub models"):
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 21
 if course.has_tensorflow("hub models"):
-    symbols = {n: keras.Input([None], dtype="int32", name=n) for n in sorted(ids)}
-    encoder(symbols)
+    encoder({n: keras.Input([None], dtype="int32", name=n) for n in sorted(ids)})
 
 # %% [markdown]
 # `keras.Input` gives a *KerasTensor*, a shape without numbers, and a TensorFlow function needs
