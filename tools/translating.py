@@ -12,6 +12,7 @@ see translation_checks.py.
 """
 
 import argparse
+import contextlib
 import difflib
 import functools
 import io
@@ -337,6 +338,14 @@ def count(folder: Path = FOLDER) -> dict[str, tuple[int, int]]:
     return {name: (len(catalog), sum(map(bool, catalog.values()))) for name, catalog in stored.items()}
 
 
+def only_one() -> contextlib.AbstractContextManager:
+    """A lock for what reads catalogues and writes them: translators work side by side."""
+    import filelock  # not in the web edition's environment
+
+    (COURSE / ".cache").mkdir(exist_ok=True)
+    return filelock.FileLock(COURSE / ".cache" / "translations.lock")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, do what it says, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -345,7 +354,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="show translated blocks, too")
     options = parser.parse_args(arguments)
     if options.command == "update":
-        print(*update(documents()), sep="\n")
+        texts = documents()
+        with only_one():
+            print(*update(texts), sep="\n")
     elif options.command == "count":
         old = Counter(line.split(":")[0] for line in stale(documents()))
         for name, (number, done) in count().items():
@@ -359,7 +370,8 @@ def main(arguments: list[str] | None = None) -> int:
         if len(options.rest) != 2:
             parser.error("fill wants the beginning of a name and a file")
         given = read_filled(Path(options.rest[1]).read_text(encoding="utf-8"))
-        number, faults = fill(names_for(options.rest[:1]), given)
+        with only_one():
+            number, faults = fill(names_for(options.rest[:1]), given)
         print(*faults, f"{number} stored, {len(faults)} faults", sep="\n")
         return int(bool(faults))
     else:

@@ -23,7 +23,7 @@ HAN = "\u3400-\u9fff"  # Chinese characters
 FULL = "，。；：？！、（）“”《》「」—"  # punctuation as wide as a Chinese character
 SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8}
 NUMBER = re.compile(
-    r"(?<![A-Za-z\d.])(?:(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|\b[Aa])(?:\s?(thousand|million|billion|百万|千万|万|亿))?(?![\d])"
+    r"(?<![A-Za-z\d.])(?:(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)|\b[Aa])(?:\s?((?:thousand|million|billion)(?!th)|百万|千万|万|亿))?(?!\d)"
 )
 WORDS = [
     "one first january", "two second february", "three third march", "four fourth april", "five fifth may", "six sixth june",
