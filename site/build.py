@@ -45,6 +45,7 @@ def build(work: Path) -> Path:
     editions = [sphinx(edition, work / edition.language, site) for edition in pages.EDITIONS]
     if any([edition.wait() for edition in editions]):
         sys.exit("Sphinx warned; about what stands above.")
+    shutil.rmtree(site / "jupyter_execute", ignore_errors=True)  # notebooks in the form that myst-nb reads
     for pattern in LEFTOVERS:
         for file in site.rglob(pattern):
             file.unlink()

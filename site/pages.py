@@ -129,7 +129,10 @@ def offer(name: str, edition: Edition, places: Places) -> str:
     """Put a notebook into the site for download; its path there."""
     target = places.extra / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(read(name, edition), target)
+    if edition is ENGLISH:
+        shutil.copy(COURSE / f"{name}.ipynb", target)
+    else:
+        nbformat.write(read(name, edition), target)
     return f"{name}.ipynb"
 
 
