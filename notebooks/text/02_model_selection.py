@@ -257,7 +257,7 @@ figures.show(
 #
 # ## Three families
 #
-# **BERT** (an encoder, 编码器), **GPT** (a decoder, 解码器) and **ViT** (vision, 视觉) stack the same block. They differ in what a token is, and in
+# **BERT** (an encoder, 编码器), **GPT** (a decoder, 解码器) and **ViT** (vision, 视觉) stack the same kind of block. They differ in what a token is, and in
 # the mask. In BERT each token may look at all real tokens. In GPT a token may look at itself and at earlier
 # ones: the mask is **causal** (因果). ViT cuts an image into patches (小块), treats each as a token, and puts a **class token** before them, as
 # BERT puts `[CLS]`. Each of its tokens may look at all others.
@@ -928,7 +928,7 @@ course.claim("there are at least ten of them", number >= 10, number)
 
 # %% [markdown]
 # The table cannot promise everything. A model for pictures of lungs is not a doctor, and medical use needs approval. The weights of Gemma and Stable Diffusion have
-# terms of their own, which you should read first. "Keeping knowledge current" means to fetch texts at the time of the question (检索增强). It does not make the model itself newer.
+# terms of their own, which you should read first. In the table, "keeping knowledge current" means to fetch texts at the time of the question (检索增强). It does not make the model itself newer.
 
 # %% [markdown]
 # ## Exercises

@@ -368,7 +368,7 @@ figures.show(figures.paths(title, *labels, paths, height), alt)
 #
 # ## AdamW: weight decay (权重衰减)
 #
-# **Weight decay** of strength $\lambda$ takes the share $\alpha\lambda$ off every weight at each step. With $\alpha\lambda=0.001$ a weight of 2 becomes 1.998. Without any gradient, 0.74 is left of it after
+# **Weight decay** of strength $\lambda$ takes the share $\alpha\lambda$ off every weight at each step. With $\alpha\lambda=0.001$ a weight of 2 becomes 1.998. Without any gradient it is 0.74 after
 # 1,000 steps. So only the weights that the gradients keep pushing stay large. **AdamW** subtracts $\alpha\lambda w_t$ and then takes Adam's step, as Keras's does (*Going further*).
 #
 # Why? Large weights turn small differences between texts into sure answers. Where texts are few, a model can fit each of them with large
@@ -686,7 +686,7 @@ figures.show(figure, alt)
 
 # %% [markdown]
 # With the printed formula, early steps are several times as large as the rate says. A rate that suits these steps is too small later. With a rate that
-# suits the later steps, the first ones can spoil good weights. After some thousand steps $1-\beta_2^t$ is near 1, and both formulas agree.
+# suits the later steps, the first ones can spoil good weights. After some thousands of steps $1-\beta_2^t$ is near 1, and both formulas agree.
 #
 # ## Going further: stars as a number, or as classes?
 #
@@ -797,7 +797,7 @@ course.claim("the noise falls as 1 / root of the batch, within 15 %", off < 15, 
 labels = "examples in the batch", "standard deviation of the gradient"
 figure, axes = figures.new("Noise of a batch's gradient", *labels)
 axes.loglog(sizes, measured, "o", color="black", label="measured")
-name = "that of one example / root of the batch"
+name = "1 / root of the batch"
 axes.loglog(sizes, expected, color=figures.BLUE, linestyle="--", label=name)
 axes.legend(frameon=False)
 figures.show(
@@ -866,12 +866,12 @@ l2, decoupled = decayed(adam, 0.1), decayed(adamw, 0.0, weight_decay=0.1)
 # %% tags=["nbval-ignore-output"]
 figure, axes = figures.new("Decay of two weights", "step", "weight")
 orange, blue = figures.ORANGE, figures.BLUE
-axes.plot(l2[:, 0], "-", color=orange, label="Adam with L2, gradients of 10")
-axes.plot(l2[:, 1], "--", color=orange, label="Adam with L2, gradients of 0.1")
+axes.plot(l2[:, 0], "-", color=orange, label="L2, gradients of 10")
+axes.plot(l2[:, 1], "--", color=orange, label="L2, gradients of 0.1")
 axes.plot(decoupled[:, 0], color=blue, linewidth=3, label="AdamW, gradients of 10")
 axes.plot(decoupled[:, 1], ":", color="black", label="AdamW, gradients of 0.1")
 axes.set_ylim(0, 1.1)
-axes.legend(frameon=False, loc=(0.5, 0.17))
+axes.legend(frameon=False, loc=(0.42, 0.24))
 figures.show(
     figure,
     "With L2 the weight with large gradients stays at 1 and the other falls to near 0;"

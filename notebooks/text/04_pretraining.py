@@ -169,7 +169,8 @@ share = 100 * (seen == ids)[chosen].mean()
 course.claim("10 in 100 of them stay, within 1.5", abs(share - 10) < 1.5, share)
 
 # %% [markdown]
-# In one row, the model reads the middle column and has to answer the right one. Nothing else of the row counts for the loss: the
+# Below is one of these texts, printed downwards: the model reads the middle column and has to answer what stands in the right
+# one. Nothing else counts for the loss: the
 # **weights** (权重) of all other answers are 0.
 
 # %% tags=["nbval-ignore-output"]
@@ -314,7 +315,7 @@ course.claim("'exist' gets over 30 % in that blank", chance > 30, chance)
 #
 # A low loss is not the aim; a better classifier is. The test: a docstring is given, and the classifier tells its package's field, one
 # of seven: numerics, machine learning, text, web, tools, figures, standard library. The names of all 62 packages are hidden in it.
-# The 1,430 test texts were kept out of pre-training, too. The masked model's encoder is fine-tuned with 50, 200 or 1,000
+# No model saw the 1,430 test texts in pre-training. The masked model's encoder is fine-tuned with 50, 200 or 1,000
 # labels a field. Its rival is the same encoder with random weights. A bag of words (lesson 01) is the baseline.
 #
 # This was computed beforehand with three seeds. For each number of labels, each start had two learning rates to choose from, by
@@ -694,8 +695,7 @@ for number in range(3):
 # ## Going further: how sure is the gain?
 #
 # The test texts are a sample. Other test texts would give another gain. The bootstrap (lesson 06) draws the test texts again and
-# again, with replacement, and takes the middle 95 of 100 gains.
-
+# again, with replacement, and takes the middle 95 % of the gains.
 
 # %%
 def gain_interval(before, after):

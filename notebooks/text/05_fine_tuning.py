@@ -516,7 +516,7 @@ course.claim("resumed and uninterrupted agree up to rounding", close, difference
 # also chooses the epoch, and class weights (类别权重) are tried: the rarer its class, the more a text counts. Frozen
 # features try them first (`candidates.settle_weights`), since that takes one more logistic regression. If weights help there, full fine-tuning gets them too.
 #
-# Lesson 06 judges the winner. Lesson 11 exports it: a bag as two files of its own, and beside them the better BERT in all forms.
+# Lesson 06 judges the winner. Lesson 11 exports it: a bag as two files of its own, and beside them the better of the two BERTs (frozen or full) in all forms.
 
 # %% tags=["nbval-ignore-output"]
 chosen = candidates.load_or_choose(

@@ -57,7 +57,7 @@ if course.has_tensorflow("the program"):
     import tensorflow_text  # noqa: F401 (registers operations of the hub's models)
 
 # %% [markdown]
-# We make the data set and the hub's models here, without a network, in the forms of TensorFlow's hubs. The models hold the course's small
+# We make the data set and the hub's models here, without a network. The models hold the course's small
 # BERT: MiniLM, with vectors of 384 numbers.
 
 # %% tags=["nbval-ignore-output", "needs-tensorflow"]
@@ -71,8 +71,7 @@ if course.has_tensorflow("the data set and the hub's models"):
 # %% [markdown]
 # ## The program that does not run
 #
-# Here is our own small version of the listing: [data/listing.txt](../data/listing.txt). Read it, and note
-# what you distrust.
+# Read our version, [data/listing.txt](../data/listing.txt), and note what you distrust.
 
 # %%
 listing = (runtime.COURSE / "data" / "listing.txt").read_text(encoding="utf-8")
@@ -156,7 +155,7 @@ if course.has_tensorflow("the listing's imports"):
 # wrong kind. `ValueError`: the kind is right, the value or its shape is not.
 #
 # **Then go up to the last line of your own.** It is the line to repair most often. Line 10 asks spaCy's pipeline for a method `process`. It has none: a
-# pipeline is called as it is, `pipeline(text)`. The lines above tell how Python came here.
+# pipeline is called as it is, `pipeline(text)`.
 #
 # The library is seldom at fault, though the traceback ends inside: it only noticed what your line gave it. Print type, shape and
 # dtype of that, and make the example smaller.
@@ -216,7 +215,6 @@ if course.has_tensorflow("the data set"):
 # | made for | TensorFlow 1: a graph with entry points, its *signatures* | TensorFlow 2: functions with their variables | Keras models |
 # | call it | `module.signatures["tokens"](ids)` | `encoder(inputs)` | `layer(inputs)` |
 # | takes | arrays | a dictionary of arrays | arrays, or `keras.Input` |
-# | gives | a dictionary | a dictionary | what its `call` returns |
 # | trains | no | yes, in a loop of your own | yes, in `fit` |
 #
 # TensorFlow 2 dropped much of TensorFlow 1, and some calls in articles never existed. To find what replaces a call, do not guess: print
@@ -238,10 +236,10 @@ if course.has_tensorflow("hub models"):
 # %% tags=["raises-exception", "needs-tensorflow"]
 # Erratum 21
 if course.has_tensorflow("hub models"):
-    encoder({name: keras.Input([None], dtype="int32", name=name) for name in sorted(ids)})
+    encoder({n: keras.Input([None], dtype="int32", name=n) for n in sorted(ids)})
 
 # %% [markdown]
-# The message names the cause and the repair. `keras.Input` gives a *KerasTensor*, a shape without numbers, and a TensorFlow function needs
+# `keras.Input` gives a *KerasTensor*, a shape without numbers, and a TensorFlow function needs
 # numbers. A layer accepts it, and calls the function once there are numbers. So we write one around the encoder.
 #
 # Why does such a layer train? `fit` changes the `keras.Variable` objects that it finds among a layer's attributes, in lists, too.
@@ -276,8 +274,12 @@ if course.has_tensorflow("the layer"):
 # %% [markdown]
 # ## Classes, head and learning rate
 #
-# `num_classes` in line 30 is defined nowhere: the data set knows it. The head gives **logits** (raw outputs, lesson 03). The listing's
-# `"adam"` means a rate of 0.001 from the first step, ten times what this model wants, as the lesson on fine-tuning shows. Part 6 lets the rate rise to 0.0001 during the first tenth of
+# `num_classes` in line 30 is defined nowhere: the data set knows it. The head has one output a class and no activation, so it gives **logits** (raw outputs,
+# lesson 03), and the loss (part 8) needs `from_logits=True`. After a softmax, as in the listing, it must not have that. A mix-up raises no
+# error: from logits taken for probabilities a model learns badly, and a second softmax keeps two classes' loss over 0.31 (on JAX; TensorFlow warns and
+# repairs it). Softmax over a single output is always 1.
+#
+# The listing's `"adam"` means a rate of 0.001 from the first step, ten times what this model wants. Part 6 lets the rate rise to 0.0001 during the first tenth of
 # the steps (**warm-up**) and fall to 0 after that, and clips large gradients (lesson 05).
 
 # %%
@@ -330,7 +332,7 @@ def batches(texts, labels, shuffle=False):
 # 1. **If I change what a text means, does what the model receives change?** The listing removes **stop words** (停用词), frequent words such as "the"
 #    and "not". So "I would not buy it" becomes what "I would buy it" becomes (*Going further*).
 # 2. **Do the weights train that should?** Count them, as above.
-# 3. **Do the losses on training and validation texts part?** Draw both, as in the next cells.
+# 3. **Do the losses on training and validation texts part?** Draw both.
 # 4. **Is the model better than a rule without a model?** Compare it with the most frequent class.
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
@@ -366,8 +368,8 @@ if course.has_tensorflow("the losses"):
 #
 # ## The test, and a new text
 #
-# The program uses the test split once, here; *Going further* uses it again for other points. We print precision, recall and F1 for each class, which accuracy alone
-# would hide; `support` counts its texts. The **macro average** is the plain mean over the classes; the weighted average counts each by its support.
+# The program uses the test split once, here. We print precision, recall and F1 for each class, which accuracy alone
+# would hide; `support` counts its texts, and the weighted average counts each class by it (macro: lesson 06).
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
 # Program, part 9: the test, and a new text.

@@ -49,8 +49,7 @@ rounding = 1e-5 if course.device.kind == "CPU" else 1e-2  # use fewer digits: fa
 #
 # **Distributed training** (分布式训练) spreads a training over several devices. Here one processor pretends to be several,
 # so nothing gets faster. But a laptop can test whether it is still **the same training**. The
-# model is tiny: 2 blocks, vectors of 64 numbers, 32 tokens a text. It has no dropout, whose random numbers would differ from
-# device to device.
+# model is tiny: 2 blocks, vectors of 64 numbers, 32 tokens a text. It has no dropout, whose random numbers would differ.
 
 # %% tags=["nbval-ignore-output"]
 splits, _ = data.prepare_splits()
@@ -112,14 +111,12 @@ good = one < 5 and many > 45
 course.claim("batch of 1: under 5 % saved, of 1024: over 45 %", good, one, many)
 
 # %% [markdown]
-# The larger the batch, the closer the saving comes to one half.
-#
 # float16 has one danger left: many gradients are smaller than it can represent, and become 0. **Loss scaling** (损失缩放)
 # multiplies the loss, and so all gradients, by a large number. Before the update they are divided by it again, in float32. Keras does
 # this by itself in a *model* made under `mixed_float16`. bfloat16 has the range of float32 and needs no scaling.
 #
 # Now three trainings that differ only in precision. (With JAX on a CPU two: it lacks float16 products there.) In this lesson
-# `shuffle=False` gives all trainings the same batches. The loss may rise at first.
+# `shuffle=False` gives all trainings the same batches.
 
 # %% tags=["nbval-ignore-output"]
 policies = ["float32", "mixed_bfloat16", "mixed_float16"]
@@ -196,7 +193,7 @@ course.claim("the mean over equal parts is right within 1e-12", off[0] < 1e-12, 
 course.claim("with parts of 60 and 4 it is off by over 0.1", off[1] > 0.1, off[1])
 
 # %% [markdown]
-# Wherever a batch is divided, in time or among devices, a smaller part must weigh less. Exercise 1 repairs it.
+# Wherever a batch is divided, in time or among devices, a smaller part must weigh less.
 #
 # Now in Keras: first whole batches, then quarters. `gradient_accumulation_steps=4` collects the gradients of four batches and
 # updates once with their mean. The optimizer is SGD on purpose. A sum in place of the mean makes its step four times as large.
@@ -223,6 +220,9 @@ course.claim("and the same weights within 0.001", off < 1e-3, off)
 # %% [markdown]
 # Only a quarter of the batch is in memory at a time, so the activations shrink to a quarter. That saves no time. The
 # sum of the gradients needs one more number for each weight.
+#
+# The weights agree only because no layer looks at the batch. **Batch norm** would take mean and spread from a quarter of it.
+# BERT's layer norm takes them from one token. Dropout would draw other numbers.
 #
 # ## Data that no longer fit into memory
 #
@@ -255,7 +255,7 @@ if course.has_tensorflow("TFRecord files by the helper"):
 # some thousands (`records.shuffle(5000)`). So shuffle all once before you write the files.
 #
 # Without TensorFlow there is a **memory-mapped** file (内存映射): `np.load(path, mmap_mode="r")` reads only the rows that you ask
-# for. `scaling.save_training`, below, writes such a file.
+# for.
 #
 # ## Data parallelism (数据并行)
 #
@@ -293,7 +293,7 @@ off = scaling.largest_difference(one, many)
 course.claim("and so do the weights, within 0.001", off < 1e-3, off)
 
 # %% [markdown]
-# It is the same training. Before you use it:
+# Before you use several devices:
 #
 # - A batch must be divisible by the number of devices.
 # - Four devices with 64 texts *each* make a batch of 256 and a quarter of the updates. So raise the learning rate: with SGD by the

@@ -127,7 +127,7 @@ assert missing == 0, (
 print("✓ as many as Keras counts")
 
 # %% [markdown]
-# **Why.** 2.7 of 3.2 million parameters are vectors of word pieces. In so small a model the vocabulary decides about the size: the English one, with 30,522 pieces,
+# **Why.** 2.7 million of the 3.2 million parameters are vectors of word pieces. In so small a model the vocabulary decides about the size: the English one, with 30,522 pieces,
 # makes it 1.2 million parameters larger, although the blocks are the same.
 
 # %% [markdown]
