@@ -182,7 +182,11 @@ def test_two_builds_are_the_same(site, tmp_path):
 WIDE = """
 (() => {
   const scrolls = (part) => part && (/auto|scroll/.test(getComputedStyle(part).overflowX) || scrolls(part.parentElement));
-  const beyond = (part) => { const box = part.getBoundingClientRect(); return box.width && (box.right > innerWidth + 1 || box.left < -1); };
+  const shown = (part) => part.getBoundingClientRect().width && getComputedStyle(part).visibility === "visible";
+  const beyond = (part) => {
+    const box = part.getBoundingClientRect();
+    return shown(part) && (box.right > innerWidth + 1 || box.left < -1);
+  };
   const found = [...document.querySelectorAll(".bd-article *, .bd-header-article *, footer *")]
     .filter((part) => beyond(part) && !scrolls(part.parentElement) && !part.closest("mjx-assistive-mml, .headerlink"))
     .map((part) => part.outerHTML.slice(0, 160));
