@@ -192,7 +192,7 @@ def bars(title: str, unit: str, found: dict[str, tuple[float, float, float] | No
     from helpers import figures
 
     found = {name: numbers for name, numbers in found.items() if numbers}
-    figure, axes = figures.new(title, unit, "", height=0.9 + 0.32 * len(found))
+    figure, axes = figures.new(title, unit, "", width=7.0, height=0.9 + 0.32 * len(found))
     middles = [numbers[0] for numbers in found.values()]
     sides = [[n[0] - n[1] for n in found.values()], [n[2] - n[0] for n in found.values()]]
     axes.barh(list(found), middles, xerr=sides, color=figures.BLUE, ecolor="black")

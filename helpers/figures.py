@@ -25,8 +25,11 @@ def give_styles(things: dict) -> Iterator[tuple]:
     return ((name, thing, *style) for (name, thing), style in zip(things.items(), styles, strict=False))
 
 
-def new(title: str, x_label: str, y_label: str, width: float = 7.0, height: float = 3.6):
-    """A Matplotlib figure and its axes with title and axis labels (name the units there). Sizes in inches."""
+def new(title: str, x_label: str, y_label: str, width: float = 5.0, height: float = 3.6):
+    """A Matplotlib figure and its axes with title and axis labels (name the units there). Sizes in inches.
+
+    Five inches are 500 pixels: on a phone of 400, letters are still 11 pixels high.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -120,7 +123,8 @@ def padding(shares: dict[str, float]):
     figure, axes = new("What share of the work is real?", "real tokens among those computed (%)", "", height=2.2)
     bars = axes.barh(list(shares), [100 * share for share in shares.values()], color=BLUE)
     axes.bar_label(bars, fmt="%.0f %%", padding=3)
-    axes.set_xlim(0, 110)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlim(0, 120)  # room for the number on the longest bar
     return figure
 
 
@@ -131,7 +135,7 @@ def history(rows: pd.DataFrame):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats a text)")
     right.set(title="Accuracy", xlabel="epoch", ylabel="right on validation (%)")
@@ -229,7 +233,8 @@ def learning_rates(points: pd.DataFrame):
     rates = sorted(set(points["learning_rate"]))
     axes.set_xticks(rates, [np.format_float_positional(rate) for rate in rates])
     axes.minorticks_off()
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))  # outside: its marks are no data
+    # outside the axes: its marks are no data
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return figure
 
 
@@ -262,7 +267,7 @@ def rankings(found: dict[str, dict]):
     """ROC and precision-recall curves side by side, a line for each model, from `evaluation.curves`."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.set(title="ROC", xlabel="false-positive rate", ylabel="true-positive rate")
     right.set(title="Precision and recall", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
@@ -272,6 +277,7 @@ def rankings(found: dict[str, dict]):
     left.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     left.legend(frameon=False)
     for axes in (left, right):
+        axes.set_xticks([0, 0.5, 1])
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -294,7 +300,7 @@ def reliability(tables: dict[str, pd.DataFrame]):
         middles = 10 * table.index + 5 + (number + 0.5 - len(tables) / 2) * width
         bars = below.bar(middles, table["texts"], width, color=colour)
         if len(tables) <= 2:
-            below.bar_label(bars, fontsize=8)
+            below.bar_label(bars, fontsize=9)
     lowest = min(100 * table[["confidence", "accuracy"]].min().min() for table in tables.values())
     low = min(50, lowest - 2)  # with many classes, confidence can be far below one half
     axes.set(xlim=(low, 101), ylim=(low, 101))
@@ -357,7 +363,7 @@ def attention(masks: dict[str, np.ndarray]):
     """Attention masks side by side: row i is coloured where token i may look, bool (tokens, tokens) each."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.4, 2.5), layout="constrained")
     for axes, (name, mask) in zip(np.atleast_1d(figure.subplots(1, len(masks))), masks.items(), strict=True):
         axes.imshow(mask, cmap="Blues", vmin=0, vmax=1.8)
         axes.set(title=name, xlabel="token looked at", ylabel="token that looks")
@@ -374,13 +380,13 @@ def attention(masks: dict[str, np.ndarray]):
 def quality_by_size(table: pd.DataFrame):
     """Published quality by number of parameters; columns model, parameters, quality, split ("test" or "dev")."""
     figure, axes = new("Published quality by size", "parameters (millions)", "accuracy on MNLI-m (%)")
-    for split, colour, marker in (("test", BLUE, "o"), ("dev", ORANGE, "s")):
+    looks = {"test": (BLUE, "o", "left", (6, -11)), "dev": (ORANGE, "s", "right", (-7, -4))}
+    for split, (colour, marker, side, beside) in looks.items():
         rows = table[table["split"] == split]
         axes.scatter(rows["parameters"] / 1e6, rows["quality"], color=colour, marker=marker, label=f"{split} set")
         for row in rows.itertuples():
-            axes.annotate(
-                row.model, (row.parameters / 1e6, row.quality), xytext=(5, -11), textcoords="offset points", fontsize=8
-            )
+            place = (row.parameters / 1e6, row.quality)
+            axes.annotate(row.model, place, beside, textcoords="offset points", ha=side, fontsize=9)
     axes.set_xscale("log")
     axes.set_xlim(right=1000)
     axes.margins(y=0.12)
@@ -425,8 +431,8 @@ def loss_curves(curves: dict[str, pd.DataFrame], baselines: dict[str, dict[str, 
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    for axes, (name, rows) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
+    figure = Figure(figsize=(5, 3 * len(curves)), layout="constrained")
+    for axes, (name, rows) in zip(np.atleast_1d(figure.subplots(len(curves), 1)), curves.items(), strict=True):
         axes.plot(rows["steps"], rows["validation_loss"], marker="o", color=BLUE, label="model")
         for (baseline, loss), line in zip(baselines[name].items(), itertools.cycle(("--", ":", "-.")), strict=False):
             axes.axhline(loss, color="black", linestyle=line, label=baseline)

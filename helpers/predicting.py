@@ -21,7 +21,7 @@ from helpers import own_file, runtime, words
 
 KINDS = ("onnx", "bag_of_words")
 WINDOWS = "windows.json"  # beside an ONNX file: the most windows that are read of a text; no file: one
-BATCH = 32  # texts at a time: few enough for the memory of a small machine
+BATCH = 32  # texts at a time, and windows of long ones: few enough for the memory of a small machine
 
 
 class OnnxModel:
@@ -62,7 +62,10 @@ class OnnxModel:
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         windows = self.windows_of(texts)
-        logits = self.session.run(None, self.arrays_of(windows))[0]
+        arrays = self.arrays_of(windows)
+        starts = range(0, len(arrays["token_ids"]), BATCH)
+        parts = [{name: rows[start : start + BATCH] for name, rows in arrays.items()} for start in starts]
+        logits = np.concatenate([self.session.run(None, part)[0] for part in parts])
         ends = np.cumsum([len(part) for part in windows])[:-1]
         return softmax(np.stack([part.mean(axis=0) for part in np.split(logits, ends)]), axis=1)
 

@@ -60,9 +60,9 @@ def open_table(path: Path, has_header: bool = True) -> Table:
     with say_damaged(path.name), _open_bytes(path) as file:
         head = file.read(HEAD)
     if head.startswith(b"PAR1"):
-        return _open_by_pandas(path, "Parquet", "pyarrow")
+        return _open_parquet(path)
     if head.startswith(b"PK\x03\x04"):
-        return _open_excel(path)
+        return _open_excel(path, has_header)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise DataError(f"{path.name} is an Excel file of the old kind (.xls). Save it as .xlsx or 'CSV UTF-8'.")
     encoding = _encoding_of(head)
@@ -268,27 +268,41 @@ def _objects_of_list(path: Path, encoding: str) -> Iterator[tuple[str, object]]:
 # ---- Parquet and Excel
 
 
-def _open_by_pandas(path: Path, kind: str, package: str) -> Table:
-    """A table that pandas reads with the help of a package. Raises DataError where that is missing."""
+def _pandas_with(path: Path, kind: str, package: str):
+    """pandas, which reads a kind of file with the help of a package. Raises DataError where that is missing."""
     import pandas as pd
 
     if not runtime.installed(package):
         raise DataError(
             f"{path.name} is {kind}, and to read it takes {package}: `pip install {package}`, or save it as CSV."
         )
-    frame = (pd.read_parquet(path) if kind == "Parquet" else pd.read_excel(path, dtype=object)).astype(object)
-    columns = [str(name).strip() for name in frame.columns]
-    values = frame.where(frame.notna(), None).to_numpy(object)
-    rows = ((f"row {number}", [_as_text(value) for value in row]) for number, row in enumerate(values, start=1))
-    return Table(path.name, kind, columns, rows)
+    return pd
 
 
-def _open_excel(path: Path) -> Table:
-    """The first sheet of an .xlsx file. Raises DataError for another archive."""
+def _open_parquet(path: Path) -> Table:
+    """The table of a Parquet file. Raises DataError where pyarrow is missing."""
+    frame = _pandas_with(path, "Parquet", "pyarrow").read_parquet(path)
+    return _table_of(path, "Parquet", frame.columns, frame)
+
+
+def _open_excel(path: Path, has_header: bool) -> Table:
+    """The first sheet of an .xlsx file. Raises DataError for another archive, and where openpyxl is missing."""
     with say_damaged(path.name), zipfile.ZipFile(path) as archive:
         if "xl/workbook.xml" not in archive.namelist():
             raise DataError(f"{path.name} is a zip archive. Unpack it, and give the file inside.")
-    return _open_by_pandas(path, "Excel", "openpyxl")
+    # pandas itself would take "None" and "n/a" for nothing, and rename the second of two columns of one name
+    options = {"dtype": object, "header": None, "keep_default_na": False}
+    frame = _pandas_with(path, "Excel", "openpyxl").read_excel(path, **options)
+    if not has_header or frame.empty:
+        return _table_of(path, "Excel", range(1, frame.shape[1] + 1), frame)
+    return _table_of(path, "Excel", frame.iloc[0], frame.iloc[1:], first=2)  # rows are numbered as the sheet's
+
+
+def _table_of(path: Path, kind: str, names: Iterable, frame, first: int = 1) -> Table:
+    """A pandas frame as a table; its rows are numbered from `first`."""
+    values = frame.astype(object).where(frame.notna(), None).to_numpy(object)
+    rows = ((f"row {number}", [_as_text(value) for value in row]) for number, row in enumerate(values, first))
+    return Table(path.name, kind, [_as_text(name).strip() for name in names], rows)
 
 
 # ---- folders

@@ -139,6 +139,9 @@ def test_what_make_is_told_reaches_the_program(monkeypatch):
     assert asked == {"texts": [], "model": "there", "data": "my new.csv", "text": "title,body", "output": "o.csv"}
     asked = check(["make", "run", "BACKBONE=my bert", "MAX_LENGTH=64"], monkeypatch)
     assert (asked["backbone"], asked["max_length"], asked["data"]) == ("my bert", 64, None)
+    assert check(["make", "run", "DATA="], monkeypatch)["data"] == ""  # which the program refuses
+    monkeypatch.setenv("DATA", "of another program.csv")
+    assert check(["make", "run"], monkeypatch)["data"] is None
     asked = check(["make", "run", "DATA=a.csv"], monkeypatch)
     assert (asked["backbone"], asked["max_length"], asked["data"]) == (None, None, "a.csv")
 

@@ -1,6 +1,7 @@
 """Splits without leaks, of all sources; the artifacts that lessons share; TFDS."""
 
 import itertools
+import logging
 
 import pandas as pd
 import pytest
@@ -224,6 +225,13 @@ def test_a_family_that_is_too_large_for_the_test_is_parted(capsys):
     assert said.startswith("6 rows are so much alike") and "less than 80% of their word pairs" in said
 
 
+def test_families_are_found_in_scripts_without_spaces():
+    texts = ["这家酒店的房间很干净，服务也很好", "这家酒店的房间很干净，服务也不好", "电池只能用半天，屏幕很亮"]
+    texts += ["ห้องพักสะอาดมาก บริการดี", "ห้องพักสะอาดมาก บริการแย่", "แบตเตอรี่หมดเร็ว"]
+    families = data.find_families(pd.DataFrame({"text": texts + [f"other{i} text{i}" for i in range(8)], "label": 0}))
+    assert pd.Series(range(6)).groupby(families[:6]).agg(list).sort_values().tolist() == [[0, 1], [2], [3, 4], [5]]
+
+
 def own_rows(number=40):
     """Rows of two classes as `own_file.read` gives them, unlike each other."""
     texts = [f"word{i} other{i}" for i in range(number)]
@@ -282,6 +290,17 @@ def test_without_a_network_a_download_is_tried_five_times_at_most(monkeypatch):
     with pytest.raises(ConnectionError), downloader._open_with_requests("https://example.org/sst2.zip"):
         pass
     assert tries == [5]
+
+
+@pytest.mark.tensorflow
+def test_without_a_network_no_try_has_a_warning_of_its_own(monkeypatch, caplog):
+    log = logging.getLogger("urllib3.connectionpool")
+    monkeypatch.setattr(log, "level", logging.NOTSET)  # as before the first call
+    monkeypatch.setattr(log, "_cache", {})
+    log.warning("Retrying (total=9)")
+    data._tfds()
+    log.warning("Retrying (total=8)")
+    assert [record.getMessage() for record in caplog.records if record.name == log.name] == ["Retrying (total=9)"]
 
 
 @pytest.mark.tensorflow

@@ -321,6 +321,13 @@ def test_texts_of_one_length_are_one_slice():
     assert mostly.value_counts().to_dict() == {"1-1 words": 9, "3-3 words": 1}
 
 
+def test_texts_without_spaces_are_one_slice_of_all():
+    frame = pd.DataFrame({"text": ["很好吃", "太慢了"] * 20, "label": [1, 0] * 20})
+    found = evaluation.slice_all(frame, np.eye(2)[[1, 0] * 15 + [0, 0] * 5])
+    assert list(found) == ["words"]
+    assert found["words"].loc["1-1 words", ["texts", "accuracy"]].tolist() == [40, 35 / 40]
+
+
 def test_all_slices_are_named_and_small_ones_left_out():
     frame = pd.DataFrame(
         {"text": ["one"] * 3 + ["two words"], "label": [0, 1, 1, 1], "stars": [1, 5, 5, 5], "style": list("abcd")}

@@ -316,6 +316,25 @@ def test_names_that_no_font_has_are_numbered_with_the_remedy(monkeypatch, capsys
     figures.prepare_names.cache_clear()
 
 
+NAMED = {
+    "confusion": lambda names: figures.confusion(np.eye(2, dtype=int), names),
+    "accuracies": lambda names: figures.accuracies(TABLE.set_axis(names), "Accuracy"),
+    "slices": lambda names: figures.slices({"style": TABLE.set_axis(names)}, "By slice"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_figure_with_a_readers_names_shows_no_boxes_and_no_long_ones(name, monkeypatch):
+    monkeypatch.setattr(figures, "find_font", lambda missing: None)
+    figures.prepare_names.cache_clear()
+    for names, shown in ((["好评", "差评"], ["1", "2"]), (["a" * 12 + "b" * 20, "c"], ["aaaaaaaaaaaa…bbbbbbbbb", "c"])):
+        axes = NAMED[name](names).axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()][-2:] == shown
+        if name == "confusion":
+            assert [label.get_text() for label in axes.get_xticklabels()] == shown
+    figures.prepare_names.cache_clear()
+
+
 def test_a_font_that_has_the_characters_is_taken(monkeypatch):
     import matplotlib
 

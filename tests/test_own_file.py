@@ -110,6 +110,13 @@ def test_columns_for_slices_are_kept_and_others_dropped(tmp_path):
     assert list(splits["test"].columns) == ["text", "label", "domain"]
 
 
+@pytest.mark.parametrize("name", ["domain", "style", "stars"])
+def test_each_column_for_slices_is_kept_with_its_own_values(name, tmp_path):
+    rows = [(text, label, "email" if i % 2 else "chat") for i, (text, label) in enumerate(good_rows())]
+    frame = own_file.clean(own_file.load(write(tmp_path / "mine.csv", rows, ("text", "label", name))))
+    assert frame[name].tolist() == ["chat", "email"] * 15
+
+
 def test_quotes_commas_breaks_and_a_byte_order_mark_are_read(tmp_path):
     path = write(tmp_path / "quoted.csv", [('He said "no", twice.\nThen left.', "a"), ("fine", "b")])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes() + b"\r\n\r\n")
@@ -527,6 +534,15 @@ def test_own_validation_and_test_files_keep_their_sides(tmp_path, capsys, artifa
     assert "1 copies" in capsys.readouterr().out
     splits, _ = data.split_own_file(own_file.read({"file": source["file"], "test": source["test"]}))
     assert {side: len(part) for side, part in splits.items()} == {"train": 36, "validation": 4, "test": 30}
+
+
+def test_of_several_large_files_a_sample_is_taken_too(tmp_path, capsys):
+    rows = good_rows(90)
+    paths = {"file": write(tmp_path / "a.csv", rows[:60]), "test": write(tmp_path / "b.csv", rows[60:])}
+    frame = own_file.read({name: str(path) for name, path in paths.items()}, max_rows=40)
+    assert "90 rows: a sample of 40 is used" in capsys.readouterr().out
+    assert frame["label"].value_counts().to_dict() == {"no": 20, "yes": 20}
+    assert set(frame["text"][frame["side"] == "test"]) < {text for text, _ in rows[60:]}
 
 
 def families(number, members, label):

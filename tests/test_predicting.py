@@ -241,6 +241,15 @@ def test_the_answers_go_where_they_are_told_to_and_columns_are_named(model, tmp_
     assert not list(tmp_path.glob("*.predictions.csv"))
 
 
+def test_the_file_of_the_texts_is_never_written_over(model, tmp_path, monkeypatch):
+    path = write_texts(tmp_path / "new.csv", "good")
+    before = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^new\.csv is the file of the texts itself\. Name another one by --output"):
+        predicting.main(["--data", str(path), "--output", "new.csv"])
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("arguments", [[], ["good", "--data", "new.csv"]])
 def test_it_takes_texts_or_a_file(arguments, model, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -77,11 +77,38 @@ def test_a_spreadsheet_is_read_or_the_package_named(tmp_path, monkeypatch):
     with pytest.raises(tables.DataError, match="is Excel, and to read it takes openpyxl: `pip install openpyxl`"):
         tables.open_table(tmp_path / "mine.xlsx")
     monkeypatch.setattr(tables.runtime, "installed", lambda name: True)
-    monkeypatch.setattr(
-        pd, "read_excel", lambda path, dtype: pd.DataFrame([["a", 1.5], [None, "b"]], columns=["text", 7])
-    )
+    monkeypatch.setattr(pd, "read_excel", lambda path, **options: pd.DataFrame([["text", 7], ["a", 1.5], [None, "b"]]))
     table = tables.open_table(tmp_path / "mine.xlsx")
-    assert table.columns == ["text", "7"] and list(table.rows) == [("row 1", ["a", "1.5"]), ("row 2", ["", "b"])]
+    assert table.columns == ["text", "7"] and list(table.rows) == [("row 2", ["a", "1.5"]), ("row 3", ["", "b"])]
+
+
+def test_a_real_spreadsheet_is_read_whatever_its_name(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    rows = [COLUMNS, *ROWS, ("好吃；很好", 1), ("two\nlines", 2.0), (4.5, True), (None, "no text")]
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("not the first").append(["x"])
+    book.save(tmp_path / "mine.xlsx")
+    (tmp_path / "mine.xlsx").rename(tmp_path / "mine.csv")
+    table = tables.open_table(tmp_path / "mine.csv")
+    assert (table.kind, table.columns) == ("Excel", COLUMNS)
+    more = [("好吃；很好", "1"), ("two\nlines", "2"), ("4.5", "true"), ("", "no text")]
+    assert [tuple(fields) for _, fields in table.rows] == [*ROWS, *more]
+
+
+def test_what_people_write_in_a_spreadsheet_stays_and_its_first_row_may_be_data(tmp_path):
+    """Texts that look like nothing, a name that stands twice, no header."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (("text", "text", "label"), ("None", "n/a", "NA"), (None, "nan", 2.0)):
+        book.active.append(row)
+    book.save(tmp_path / "mine.xlsx")
+    table = tables.open_table(tmp_path / "mine.xlsx")
+    rows = [("row 2", ["None", "n/a", "NA"]), ("row 3", ["", "nan", "2"])]
+    assert table.columns == ["text", "text", "label"] and list(table.rows) == rows
+    table = tables.open_table(tmp_path / "mine.xlsx", has_header=False)
+    assert table.columns == ["1", "2", "3"] and list(table.rows) == [("row 1", ["text", "text", "label"]), *rows]
 
 
 def test_values_become_text_as_a_person_would_write_them(tmp_path):
