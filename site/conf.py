@@ -1,4 +1,4 @@
-"""Sphinx's settings for both editions. build.py prepares the pages, and gives the language and the folders."""
+"""Sphinx's settings for both editions. building.py prepares the pages, and gives the language, the title and the folders."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,6 @@ html_search_language = searching.Search.lang
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}}
 html_theme = "sphinx_book_theme"
-html_title = project
 html_favicon = "static/favicon.svg"
 html_css_files = ["course.css"]
 html_js_files = ["course.js"]

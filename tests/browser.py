@@ -32,9 +32,10 @@ def axe(cache: Path) -> str | None:
     archive = cache / f"axe-core-{AXE}.tgz"
     if not archive.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        npm = shutil.which("npm")
-        command = [npm, "pack", f"axe-core@{AXE}", "--silent", "--pack-destination", str(cache)]
-        if not npm or subprocess.run(command, capture_output=True, timeout=120).returncode:
+        command = ["npm", "pack", f"axe-core@{AXE}", "--silent", "--pack-destination", str(cache)]
+        try:
+            subprocess.run(command, capture_output=True, timeout=120, check=True)
+        except (OSError, subprocess.SubprocessError):
             return None
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     assert found == AXE_SHA512, f"{archive} is not axe-core {AXE}: delete it"

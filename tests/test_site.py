@@ -7,13 +7,16 @@ import collections
 import filecmp
 import functools
 import http.server
+import itertools
 import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 
 import browser
+import building
 import cells
 import course
 import links
@@ -43,7 +46,7 @@ def build(folder):
         course.set_up_site()
     except SystemExit as end:
         pytest.skip(f"the environment of the site cannot be made: {end}")
-    assert course.call("site/build.py", str(folder), environment=course.SITE) == 0
+    assert course.call("site/building.py", str(folder), environment=course.SITE) == 0
     return folder
 
 
@@ -92,7 +95,7 @@ def text_of(site, page):
 
 
 def counts_in_notebook(notebook):
-    """Claims, alt texts, tracebacks and code cells of a notebook."""
+    """Claims, alt texts, tracebacks, code cells and folded answers to "why" of a notebook."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]
     return {
@@ -100,32 +103,35 @@ def counts_in_notebook(notebook):
         "alts": sorted(o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})),
         "tracebacks": sum(output.output_type == "error" for output in outputs),
         "code cells": len(code),
+        "whys": cells.kinds_of(notebook).count("why"),
     }
 
 
-def counts_in_page(text):
-    """The same of a page."""
+def counts_in_page(text, words):
+    """The same of a page. `words`: of its edition."""
     return {
         "claims": text.count('<p class="claim">'),
         "alts": sorted(map(cells.html.unescape, re.findall(r'<img class="dark-light"[^>]* alt="([^"]*)"', text))),
         "tracebacks": text.count('<pre class="traceback">'),
         "code cells": len(re.findall(r'<div class="cell_input ', text)),
+        "whys": text.count(f"<summary>{words['why']}</summary><p><strong>{words['why']}"),
     }
 
 
-@pytest.mark.parametrize("edition", ["", "zh/"])
+@pytest.mark.parametrize("edition", pages.EDITIONS, ids=lambda edition: edition.language)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_page_shows_all_that_its_notebook_holds(site, lesson, edition):
     for source, page in ((lesson, lesson), (f"solutions/{lesson}", f"exercises/{lesson}")):
         notebook = nbformat.read(ROOT / "notebooks" / f"{source}.ipynb", as_version=4)
-        assert counts_in_page(text_of(site, f"{edition}notebooks/{page}")) == counts_in_notebook(notebook), page
+        shown = counts_in_page(text_of(site / edition.folder, f"notebooks/{page}"), edition.words)
+        assert shown == counts_in_notebook(notebook), page
 
 
 def test_every_page_has_its_bar_its_neighbours_and_a_title_of_its_own(site):
     titles = collections.Counter()
     for page in html_pages(site):
         text = (site / page).read_text(encoding="utf-8")
-        titles[page.startswith("zh/"), re.search(r"<title>(.*?)</title>", text, flags=re.S)[1]] += 1
+        titles[re.search(r"<title>(.*?)</title>", text, flags=re.S)[1]] += 1
         if page.rpartition("/")[2] in ("search.html", "genindex.html"):
             continue
         bar = re.search(r'<div class="bar">.*?</div>', text)[0]
@@ -133,16 +139,35 @@ def test_every_page_has_its_bar_its_neighbours_and_a_title_of_its_own(site):
         assert 'class="right-next"' in text or 'class="left-prev"' in text, page
         if "notebooks/" in page:
             assert "colab.research.google.com" in bar and ".ipynb" in bar and "download" in bar, page
-    assert [title for title, number in titles.items() if number > 1] == []
+    assert len(titles) > 50 and [title for title, number in titles.items() if number > 1] == []
 
 
-def test_a_broken_link_or_anchor_is_noticed(site, tmp_path):
-    """The build looks for them, and ends where there is one."""
+def test_a_broken_link_or_anchor_is_found(site, tmp_path):
     (tmp_path / "notebooks").mkdir()
     shutil.copy(site / "notebooks" / "00_welcome.html", tmp_path / "notebooks")
     (tmp_path / "index.html").write_text('<a id="here" href="notebooks/00_welcome.html#nowhere"></a><a href="#here">')
     broken = links.broken(tmp_path)
     assert "index.html: notebooks/00_welcome.html#nowhere" in broken and "index.html: #here" not in broken
+
+
+@pytest.mark.parametrize(
+    "warned, said",
+    [(0, r"^Broken links:\nindex.html: gone.html\nzh/index.html: gone.html$"), (1, "Sphinx warned")],
+)
+def test_the_build_ends_where_a_link_is_broken_or_sphinx_warns(warned, said, tmp_path, monkeypatch):
+    """Nothing is built here: a stand-in for Sphinx writes one page, and says whether it warned."""
+
+    def write(edition, work, site):
+        page = site / edition.folder / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text('<a href="https://a.b">far</a> <a href="gone.html">near</a>')
+        return subprocess.Popen([sys.executable, "-c", f"raise SystemExit({warned})"])
+
+    monkeypatch.setattr(building, "mathjax", lambda target: None)
+    monkeypatch.setattr(building, "sphinx", write)
+    with pytest.raises(SystemExit, match=said):
+        building.main(tmp_path / "site")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_catalogue_and_the_glossary_are_whole(site):
@@ -157,7 +182,7 @@ def test_a_notebook_to_download_is_that_of_the_course_in_the_language_of_the_pag
         name = path.relative_to(ROOT)
         assert (site / name).read_bytes() == path.read_bytes()
         english, chinese = (nbformat.read(file, as_version=4).cells for file in (path, site / "zh" / name))
-        assert [cell.cell_type for cell in english] == [cell.cell_type for cell in chinese]
+        assert [(cell.id, cell.cell_type) for cell in english] == [(cell.id, cell.cell_type) for cell in chinese]
         assert all(one.source == other.source for one, other in zip(english, chinese, strict=True) if "outputs" in one)
 
 
@@ -235,18 +260,23 @@ def test_search_finds_english_and_chinese(way, site, chromium, served):
             assert all(url.startswith((root, "data:")) for url in chromium.requests()), query
 
 
+KEYS = (("Enter", "Enter", 13, "\r"), (" ", "Space", 32, " "))
+
+
 @pytest.mark.browser
-def test_folded_parts_open_by_keyboard(site, chromium):
+@pytest.mark.parametrize("page", ["notebooks/05_fine_tuning", "notebooks/exercises/05_fine_tuning"])
+@pytest.mark.parametrize("edition", ["", "zh/"])
+def test_every_folded_part_opens_by_keyboard(edition, page, site, chromium):
     chromium.offline(True)
-    chromium.resize(WIDTHS[0])
-    for page, parts in (("notebooks/05_fine_tuning", 5), ("notebooks/exercises/05_fine_tuning", 7)):
-        chromium.visit((site / f"{page}.html").as_uri())
-        number = chromium.run("document.querySelectorAll('.bd-article summary').length")
-        assert number >= parts, page
-        for key in (("Enter", "Enter", 13, "\r"), (" ", "Space", 32, " ")):
-            chromium.run("document.querySelector('.bd-article details:not([open]) > summary').focus()")
-            chromium.press(*key)
-            assert chromium.wait_for("document.activeElement.parentElement.open", 5), (page, key)
+    chromium.resize(WIDTHS[1])
+    chromium.visit((site / f"{edition}{page}.html").as_uri())
+    number = chromium.run("document.querySelectorAll('.bd-article details').length")
+    assert number >= 5 and chromium.run("document.querySelectorAll('.bd-article details[open]').length") == 0
+    for place, key in zip(range(number), itertools.cycle(KEYS)):
+        chromium.run(f"document.querySelectorAll('.bd-article details')[{place}].querySelector('summary').focus()")
+        chromium.press(*key)
+        assert chromium.wait_for("document.activeElement.closest('details').open", 5), (place, key)
+    assert chromium.run("[...document.querySelectorAll('.bd-article details')].every((part) => part.checkVisibility())")
 
 
 @pytest.mark.browser

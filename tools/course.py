@@ -303,7 +303,7 @@ def site() -> int:
     """Build the web edition."""
     set_up_site()
     target = Path(sys.argv[2] if len(sys.argv) > 2 else COURSE / "build" / "site").absolute()
-    return call("site/build.py", str(target), environment=SITE)
+    return call("site/building.py", str(target), environment=SITE)
 
 
 def stress() -> int:

@@ -1,4 +1,4 @@
-"""Builds the web edition: python site/build.py OUTPUT, in the environment that `make site` makes.
+"""Builds the web edition: python site/building.py OUTPUT, in the environment that `make site` makes.
 
 Both editions are built into a new folder, their links are followed, and then the folder takes the place of OUTPUT. A
 warning or a broken link ends the program before that.
@@ -32,7 +32,8 @@ def sphinx(edition: pages.Edition, work: Path, site: Path) -> subprocess.Popen:
     places = pages.Places(work / "source", work / "extra")
     pages.prepare(edition, places)
     static = f"html_static_path={HERE / 'static'},{work.parent / 'static'}"
-    settings = [f"language={edition.language}", f"html_extra_path={places.extra}", static]
+    settings = [f"language={edition.language}", f"html_title={edition.words['site']}"]
+    settings += [f"html_extra_path={places.extra}", static]
     options = [part for setting in settings for part in ("-D", setting)]
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-c", HERE, *options]
     return subprocess.Popen([*command, "-d", work / "doctrees", places.source, site / edition.folder])
