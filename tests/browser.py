@@ -115,10 +115,11 @@ class Browser:
 
     def visit(self, address: str) -> None:
         """Open a page and wait until it is loaded and its formulas are set; events of earlier pages are forgotten."""
-        self.events.clear()
-        self.call("Page.navigate", url=address)
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self.receive()
+        for place in ("about:blank", address):  # an empty page first: what the last one still asked for comes before it
+            self.events.clear()
+            self.call("Page.navigate", url=place)
+            while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+                self.receive()
         self.run(MATH)
 
     def press(self, key: str, code: str, number: int, text: str) -> None:
