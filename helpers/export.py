@@ -396,11 +396,11 @@ def compare(
     """A row an export, `predict` first: MB on disk, ms a text alone, largest difference and share of the same answers.
 
     `exports`: name -> (function from texts to probabilities, path). Differences are those of probabilities from
-    `finetuning.predict_proba` on the same texts; latency is the median of 30 texts one at a time. An export gets so many
-    texts at once that their windows are at most `predicting.BATCH`: a graph holds all that it is given in memory.
+    `finetuning.predict_proba` on the same texts; latency is the median of 30 texts one at a time. An export gets
+    `predicting.number_at_once` texts at a time: a graph holds all that it is given in memory.
     """
     expected = finetuning.predict_proba(classifier, texts)
-    at_once = max(1, predicting.BATCH // classifier.num_windows)
+    at_once = predicting.number_at_once(classifier.max_length)
     batches = [list(texts[start : start + at_once]) for start in range(0, len(texts), at_once)]
     here = {"Keras predict": (lambda batch: finetuning.predict_proba(classifier, batch), None)}
     rows = {}

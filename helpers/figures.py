@@ -109,7 +109,7 @@ def prepare_names(names: tuple[str, ...]) -> list[str]:
 
 def lengths(token_counts: np.ndarray, limit: int):
     """Histogram of tokens a text, with the limit where texts are cut."""
-    figure, axes = new("How long are the reviews?", "tokens a review", "number of reviews")
+    figure, axes = new("How long are the texts?", "tokens a text", "number of texts")
     axes.hist(token_counts, bins=range(0, max(limit, int(np.max(token_counts))) + 9, 4), color=BLUE)
     axes.axvline(limit, color="black", linestyle="--")
     axes.annotate(
@@ -316,7 +316,7 @@ def costs(thresholds: np.ndarray, values: dict[str, np.ndarray], marks: dict[str
 
     Costs of more than twice the median are cut off, so that the differences near the least can be seen.
     """
-    figure, axes = new("What do the errors cost?", "threshold for 'positive'", "cost a text")
+    figure, axes = new("What do the errors cost?", "threshold for class 1", "cost a text")
     for name, line, colour, _, style in give_styles(values):
         axes.plot(thresholds, line, style, color=colour, label=name)
     axes.set_ylim(0, 2 * float(np.median(list(values.values()))))

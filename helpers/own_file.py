@@ -90,9 +90,12 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], what: st
         found = found[:1] if found and found[0].casefold() == usual[0] else found
     option = what.upper()
     if not found:
+        no_header = (
+            f" Is that first line already data? Then {option}= takes the number of a column, and all lines are read."
+        )
         raise DataError(
-            f"{table.name} has no column that is surely the {what}: it has {_listed(table.columns)}. Name it: {option}=... "
-            f"Is that first line already data? Then {option}= takes the number of a column, and all lines are read."
+            f"{table.name} has no column that is surely the {what}: it has {_listed(table.columns)}. Name it: {option}=..."
+            + no_header * table.has_header
         )
     if len(found) > 1:
         raise DataError(f"{table.name}: {_listed(found)} may each be the {what}. Name one: {option}={found[0]}")

@@ -21,7 +21,12 @@ from helpers import own_file, runtime, words
 
 KINDS = ("onnx", "bag_of_words")
 WINDOWS = "windows.json"  # beside an ONNX file: the most windows that are read of a text; no file: one
-BATCH = 32  # texts at a time, and windows of long ones: few enough for the memory of a small machine
+BATCH, TOKENS = 32, 32 * 128  # texts, and tokens, at a time: few enough for the memory of a small machine
+
+
+def number_at_once(tokens: int) -> int:
+    """How many texts, or windows, of so many tokens a graph gets at a time: 32, fewer of long ones, at least one."""
+    return max(1, min(BATCH, TOKENS // tokens))
 
 
 class OnnxModel:
@@ -63,8 +68,10 @@ class OnnxModel:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         windows = self.windows_of(texts)
         arrays = self.arrays_of(windows)
-        starts = range(0, len(arrays["token_ids"]), BATCH)
-        parts = [{name: rows[start : start + BATCH] for name, rows in arrays.items()} for start in starts]
+        number, longest = arrays["token_ids"].shape
+        at_once = number_at_once(longest)
+        starts = range(0, number, at_once)
+        parts = [{name: rows[start : start + at_once] for name, rows in arrays.items()} for start in starts]
         logits = np.concatenate([self.session.run(None, part)[0] for part in parts])
         ends = np.cumsum([len(part) for part in windows])[:-1]
         return softmax(np.stack([part.mean(axis=0) for part in np.split(logits, ends)]), axis=1)

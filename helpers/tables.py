@@ -35,6 +35,7 @@ class Table:
     kind: str
     columns: list[str]
     rows: Iterable[Row]
+    has_header: bool = False  # a first row with the columns' names; JSON and Parquet name them otherwise
     problems: dict[str, list[int | str]] = field(default_factory=dict)
 
     def note(self, problem: str, place: int | str) -> None:
@@ -128,7 +129,7 @@ def _open_text(path: Path, encoding: str, head: list[str], has_header: bool) -> 
         quotes = csv.QUOTE_NONE  # tab-separated files often hold quotes that mean nothing
     first = next(_parse(io.StringIO("".join(head), newline=""), separator, quotes, path.name), (1, []))[1]
     columns = [name.strip() for name in first] if has_header else [str(i + 1) for i in range(len(first))]
-    table = Table(path.name, f"text separated by {SEPARATORS[separator]}", columns, [])
+    table = Table(path.name, f"text separated by {SEPARATORS[separator]}", columns, [], has_header)
     table.rows = _read_text(path, encoding, separator, quotes, table, has_header)
     return table
 
@@ -295,7 +296,9 @@ def _open_excel(path: Path, has_header: bool) -> Table:
     frame = _pandas_with(path, "Excel", "openpyxl").read_excel(path, **options)
     if not has_header or frame.empty:
         return _table_of(path, "Excel", range(1, frame.shape[1] + 1), frame)
-    return _table_of(path, "Excel", frame.iloc[0], frame.iloc[1:], first=2)  # rows are numbered as the sheet's
+    table = _table_of(path, "Excel", frame.iloc[0], frame.iloc[1:], first=2)  # rows are numbered as the sheet's
+    table.has_header = True
+    return table
 
 
 def _table_of(path: Path, kind: str, names: Iterable, frame, first: int = 1) -> Table:

@@ -251,6 +251,10 @@ BAD = {
         lambda path: write(path, good_rows()[1:], good_rows()[0]),
         r"no column that is surely the text.*Is that first line already data\? Then TEXT= takes the number of a column",
     ),
+    "JSON, which has no first line": (
+        lambda path: path.write_text("".join(f'{{"2": "text {i}", "label": "{"ab"[i % 2]}"}}\n' for i in range(30))),
+        r"it has '2', 'label'\. Name it: TEXT=\.\.\.$",
+    ),
     "two columns that fit": (
         lambda path: write(path, [(t, t, n) for t, n in good_rows()], ("review", "comment", "label")),
         r"'review', 'comment' may each be the text\. Name one: TEXT=review",

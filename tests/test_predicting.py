@@ -137,6 +137,11 @@ def test_texts_are_cleaned_as_those_of_the_training_were(model):
     assert np.array_equal(dirty, clean) and not np.allclose(clean, FITTED.predict_proba(["<strong>bad</strong>"]))
 
 
+@pytest.mark.parametrize(("tokens", "number"), [(20, 32), (128, 32), (129, 31), (512, 8), (4096, 1), (9000, 1)])
+def test_of_long_texts_fewer_are_read_at_a_time(tokens, number):
+    assert predicting.number_at_once(tokens) == number
+
+
 @pytest.mark.parametrize("number", [1, predicting.BATCH, predicting.BATCH + 1, 2 * predicting.BATCH + 5])
 def test_many_texts_are_answered_in_order_and_in_small_batches(number):
     model, batches = echo()

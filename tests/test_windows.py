@@ -75,6 +75,9 @@ def test_every_export_reads_the_same_windows(tiny_classifier, tmp_path, monkeypa
         onnx, "session", SimpleNamespace(run=lambda names, part: [record(sizes, session.run(names, part))])
     )
     assert np.abs(onnx(texts) - expected).max() < 1e-5 and sizes == [6, 6, 4]
+    sizes.clear()
+    monkeypatch.setattr(predicting, "TOKENS", 5 * long.window)
+    assert np.abs(onnx(texts) - expected).max() < 1e-5 and sizes == [5, 5, 5, 1]
 
 
 def record(sizes: list[int], outputs: list[np.ndarray]) -> np.ndarray:

@@ -20,7 +20,7 @@ SETS = {
     "77 classes": (lambda folder: own_sets.many_classes(folder, 1540, 77), []),
     "2 % positives": (lambda folder: own_sets.two_percent(folder, 1000), []),
     "Chinese": (own_sets.chinese, []),
-    "2,000-word texts": (lambda folder: own_sets.long_texts(folder, 150), ["--max-length", "512"]),
+    "2,000-word texts": (lambda folder: own_sets.long_texts(folder, 60), ["--max-length", "512"]),
     "151 uneven classes": (own_sets.uneven_classes, []),
     "a folder, one file a class": (own_sets.one_length, []),
     "60,000 rows": (own_sets.large, []),

@@ -380,8 +380,8 @@ course.finding("grouping makes that share over 2.5 times as large", gain > 2.5, 
 # %% tags=["nbval-ignore-output"]
 figures.show(
     figures.padding(shares),
-    "Four bars. Padded to 128 a fifth of the reviews' computed tokens is real, padded"
-    " to the longest of a batch two fifths, grouped nine tenths, sorted nearly all.",
+    "Bars of the share of computed tokens that are real. "
+    + "; ".join(f"{name}: {100 * share:.0f} %" for name, share in shares.items()),
 )
 
 # %% [markdown]
@@ -566,8 +566,8 @@ facts = models.describe_tokens(tokenizer, train["text"].tolist(), length)
 course.report("training texts: " + ", ".join(f"{v:.3g} {k}" for k, v in facts.items()))
 figures.show(
     figures.lengths(lengths, length),
-    "Histogram of tokens a text. Most of the course's reviews have 10 to 40 tokens, few"
-    " over 80, none as many as the cut at 128.",
+    f"Histogram of tokens a training text, cut at {length}. Half of the texts have at"
+    f" most {np.median(lengths):.0f}, the longest has {lengths.max()} after the cut.",
 )
 
 # %%

@@ -265,8 +265,8 @@ answers["full"] = finetuning.predict_proba(classifier, sides[1])
 print(history.round(3).to_string(index=False))
 
 # %% tags=["nbval-ignore-output"]
-alt = "Left, by epoch: the training loss falls, the validation loss ends higher."
-figures.show(figures.history(history), f"{alt} Right: accuracy on validation texts.")
+alt = "Left: both losses by epoch. Right: accuracy on the validation texts by epoch."
+figures.show(figures.history(history), alt)
 
 # %%
 _, here, there, *_ = history.iloc[-1]  # losses after the last epoch

@@ -314,8 +314,8 @@ if course.has_tensorflow("the claims about it"):
 #
 # Whoever receives the file should know what it is, how good it is, and what not to use it for. Code writes the card
 # from what was measured; only the warnings are typed. Its accuracy and calibration error are the Keras model's. They
-# hold for the float32 files; the int8 files may differ. The float32 files answer as the model does, so they are too sure, too:
-# the temperature of lesson 06 is *not* inside the files. The card gives it, and says how to apply it. A **temperature**
+# hold for the float32 files; the int8 files may differ. The float32 files answer as the model does, so they are as sure as it is.
+# On the reviews that is too sure, for the temperature of lesson 06 is *not* inside the files. The card gives it, and says how to apply it. A **temperature**
 # divides the logits; one above 1 makes the answers less sure. The **calibration error** is the mean gap between the probability
 # of an answer and the share of right ones. *Going further* uses the folder, and `make predict DATA=new.csv` labels a file with it.
 
@@ -447,8 +447,9 @@ if course.has_tensorflow("the TF-Hub pair"):
 
 # %% tags=["needs-tensorflow"]
 if course.has_tensorflow("a new head for the loaded encoder"):
-    few = preprocess(tf.constant(train["text"].tolist()[:16]))
-    targets = train["label"].to_numpy()[:16]
+    number = max(2, 2048 // length)  # 16 texts of 128 tokens; of longer texts fewer
+    few = preprocess(tf.constant(train["text"].tolist()[:number]))
+    targets = train["label"].to_numpy()[:number]
     shape = [classifier.backbone.hidden_dim, len(label_names)]
     kernel = tf.Variable(tf.random.normal(shape, stddev=0.02, seed=seed))
     variables = [kernel, *encoder.trainable_variables]
