@@ -1,7 +1,7 @@
 # Each target calls tools/course.py, which needs nothing but Python: see the README for the same without make.
 PYTHON ?= python3
 
-.PHONY: setup run predict test experiments bench stress outputs lab lint lock doctor
+.PHONY: setup run predict test experiments bench site stress outputs lab lint lock doctor
 # Your own data: make run DATA=mine.csv TEXT=review LABEL=category; the others count only beside DATA.
 OWN = --data "$(DATA)" $(if $(TEXT),--text "$(TEXT)") $(if $(LABEL),--label "$(LABEL)") $(if $(RARE),--rare "$(RARE)") \
 	$(if $(VALIDATION),--validation "$(VALIDATION)") $(if $(TEST),--test "$(TEST)")
@@ -11,5 +11,5 @@ run:
 predict:
 	@$(PYTHON) tools/course.py predict $(if $(DATA),--data "$(DATA)") $(if $(TEXT),--text "$(TEXT)") \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(OUTPUT),--output "$(OUTPUT)")
-setup test experiments bench stress outputs lab lint lock doctor:
+setup test experiments bench site stress outputs lab lint lock doctor:
 	@$(PYTHON) tools/course.py $@

@@ -188,15 +188,20 @@ def filled(text: str, name: str, part: str) -> str:
 
 
 def bars(title: str, unit: str, found: dict[str, tuple[float, float, float] | None], log: bool = False):
-    """A figure of medians as bars with lines from the least to the greatest; what was not measured is left out."""
+    """A figure of medians as bars with lines from the least to the greatest; what was not measured is left out.
+
+    Names stand above their bars: beside them they would make the figure too wide for a phone.
+    """
     from helpers import figures
 
     found = {name: numbers for name, numbers in found.items() if numbers}
-    figure, axes = figures.new(title, unit, "", width=7.0, height=0.9 + 0.32 * len(found))
+    figure, axes = figures.new(title, unit, "", height=1.1 + 0.5 * len(found))
     middles = [numbers[0] for numbers in found.values()]
     sides = [[n[0] - n[1] for n in found.values()], [n[2] - n[0] for n in found.values()]]
-    axes.barh(list(found), middles, xerr=sides, color=figures.BLUE, ecolor="black")
-    axes.invert_yaxis()
+    axes.barh(range(len(found)), middles, xerr=sides, height=0.4, color=figures.BLUE, ecolor="black")
+    for row, name in enumerate(found):
+        axes.text(0.01, row - 0.25, name, transform=axes.get_yaxis_transform(), va="bottom")
+    axes.set(yticks=[], ylim=(len(found) - 0.6, -0.9))
     if log:
         axes.set_xscale("log")
     return figure

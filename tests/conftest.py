@@ -29,7 +29,7 @@ WORDS = ["good", "bad", "very", "not", "the", "film", "room", "##s", "dull", "fi
 
 
 # These take minutes each. They begin first, so that no process waits for one at the end.
-LONGEST = ("test_exercises.py", "test_own_lessons.py")
+LONGEST = ("test_exercises.py", "test_own_lessons.py", "test_site.py")
 
 
 def pytest_collection_modifyitems(items):

@@ -224,7 +224,9 @@ def test_tables_and_figure_are_published_with_their_origin(each, tmp_path):
     part = text[text.index(f"<!-- {each.name}: written") : text.index(f"<!-- end of {each.name} -->")]
     assert all(f"\n| {name} |" in part for name in each.contestants) and "not measured" not in part.lower()
     assert "2026-01-02 in 2 round(s) on 2 cores (x, Linux, without bfloat16). keras 3." in part
-    assert (tmp_path / f"{each.name}.png").read_bytes().startswith(b"\x89PNG")
+    figure = (tmp_path / f"{each.name}.png").read_bytes()
+    assert figure.startswith(b"\x89PNG")
+    assert int.from_bytes(figure[16:20], "big") <= 540  # its width: on a phone of 360 letters are then 9 pixels high
 
 
 def test_the_readme_shows_what_is_stored():

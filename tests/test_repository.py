@@ -83,6 +83,26 @@ def test_every_line_of_the_lock_has_hashes_and_no_host():
     assert "://" not in LOCK and "--index" not in LOCK and "--find-links" not in LOCK
 
 
+def pins_of(lock: str) -> set[str]:
+    """The lines of a lock that name a version, with their markers."""
+    return set(re.findall(r"^[\w.-]+==.*$", lock, flags=re.M))
+
+
+def test_the_lock_of_the_site_holds_what_it_needs_and_agrees_with_the_course():
+    lock = (ROOT / "requirements-site.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[\w.-]+==)", lock, flags=re.M)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in lock and "--index" not in lock and "--find-links" not in lock
+    pins = {tuple(re.split(r"==| ", pin)[:2]) for pin in pins_of(lock)}
+    both = {name for name, _ in pins} & set(locked_versions())
+    assert {"nbformat", "babel", "jinja2"} <= both and "tensorflow" not in both
+    same = {(name, str(version)) for name, versions in locked_versions().items() for version, _ in versions}
+    assert {(name, version) for name, version in pins if name in both} <= same
+    for wanted in map(Requirement, PROJECT["dependency-groups"]["site"]):
+        found = [version for name, version in pins if name == canonicalize_name(wanted.name)]
+        assert found and all(version in wanted.specifier for version in found), wanted
+
+
 def test_the_lock_forks_jax_by_python():
     markers = dict((str(version), marker) for version, marker in locked_versions()["jax"])
     assert markers["0.10.2"] == "python_full_version < '3.12'"

@@ -10,11 +10,12 @@
            (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)
   experiments  make data/results/ anew: what needs many seeds or long training
   bench    compare the course with what one would pick instead; about an hour, results in benchmarks/
-  stress   full-size runs on seven sets of a reader's data (over an hour), results in data/results/
+  stress   all pages of the web edition; full-size runs on seven sets of a reader's data (over an hour), results in data/results/
   outputs  execute the lessons and rewrite the committed notebooks and their text twins
   lab      open JupyterLab
   lint     check code and workflows
-  lock     make both locks anew, from pyproject.toml and benchmarks/requirements.in (needs uv)
+  site     build the web edition into build/site/: open its index.html; another folder: site FOLDER
+  lock     make the locks anew, from pyproject.toml and benchmarks/requirements.in (needs uv)
   doctor   say in plain words what is missing or does not fit, and its remedy
 
 `make COMMAND` calls the same. The environment gets the Python that runs this script.
@@ -39,6 +40,7 @@ COURSE = Path(__file__).resolve().parents[1]
 LOCK = COURSE / "requirements.lock"
 MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
 BENCH, BENCH_LOCK = COURSE / ".venv-bench", COURSE / "benchmarks" / "requirements.lock"
+SITE, SITE_LOCK = COURSE / ".venv-site", COURSE / "requirements-site.lock"
 # PyTorch without CUDA (Python 3.11, Linux, x86-64). Public indexes list for this system only builds with CUDA, 3 GB more,
 # so this one is taken where pip has been told of a place that holds it (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL).
 TORCH_WITHOUT_CUDA = (
@@ -165,19 +167,24 @@ def set_up(environment: Path, left_out: set[str] = frozenset()) -> None:
     make_once(environment / "made-from", stamp, lambda: make_environment(environment, lock, bool(left_out)))
 
 
-def make_environment(environment: Path, lock: str, partial: bool) -> None:
-    """Make a virtual environment with what a lock's text names, and the course; `partial`: some packages are left out."""
+def make_empty_environment(environment: Path) -> None:
+    """Make a virtual environment with pip alone, in the place of an older one; ends the program where that fails."""
     if sys.version_info[:2] not in PYTHONS:
         sys.exit(
             f"This is Python {sys.version.split()[0]}; the course runs on 3.11 to 3.13: `make run PYTHON=python3.12`."
         )
     if importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python cannot make virtual environments here. On Debian and Ubuntu: `sudo apt install python3-venv`.")
-    print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
     python = getattr(sys, "_base_executable", None) or sys.executable  # not the one inside, which is about to go
     remove(environment)
     if subprocess.call([python, "-m", "venv", str(environment)]):
         sys.exit(f"Python could not make {environment}; why stands above. Is the disk full, or the folder not yours?")
+
+
+def make_environment(environment: Path, lock: str, partial: bool) -> None:
+    """Make a virtual environment with what a lock's text names, and the course; `partial`: some packages are left out."""
+    print(f"Setting up {environment.name} from {LOCK.name}: about two minutes and 4 GB ...", flush=True)
+    make_empty_environment(environment)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / LOCK.name).write_text(lock, encoding="utf-8")
         lines = Path(folder) / "pip.txt"
@@ -239,6 +246,25 @@ def add_contestants(lock: str) -> None:
         sys.exit("pip could not install benchmarks/requirements.lock. Are the package index and 8 GB within reach?")
 
 
+def set_up_site() -> None:
+    """Make the environment that builds the web edition: Sphinx and its kind. It needs no TensorFlow, so a machine that only
+    publishes the site installs 0.2 GB and not 4.
+
+    Ends the program with a remedy when pip fails.
+    """
+    lock = SITE_LOCK.read_text(encoding="utf-8")
+    stamp = f"{hashlib.sha256((lock + sys.version).encode()).hexdigest()}\n{COURSE}\n"
+    make_once(SITE / "made-from", stamp, lambda: make_site_environment(lock))
+
+
+def make_site_environment(lock: str) -> None:
+    """Install Sphinx and what it needs into an environment of their own."""
+    print(f"Setting up {SITE.name} from {SITE_LOCK.name}: about a minute and 0.2 GB ...", flush=True)
+    make_empty_environment(SITE)
+    if install(lock, SITE):
+        sys.exit(f"pip could not install {SITE_LOCK.name}; why stands above. Is the package index within reach?")
+
+
 def setup() -> int:
     """Make the main environment."""
     set_up(MAIN)
@@ -273,10 +299,18 @@ def bench() -> int:
     return int(any([call(script, *sys.argv[2:], environment=BENCH) for script in scripts]))  # a list: all of them run
 
 
+def site() -> int:
+    """Build the web edition."""
+    set_up_site()
+    target = Path(sys.argv[2] if len(sys.argv) > 2 else COURSE / "build" / "site").absolute()
+    return call("site/building.py", str(target), environment=SITE)
+
+
 def stress() -> int:
-    """Run what is too long for `test`."""
+    """Run what is too long for `test`: all pages of the web edition, then sets of a reader's data, or those that are named."""
     set_up(MAIN)
-    return call("tools/stress.py", *sys.argv[2:])
+    pages = 0 if sys.argv[2:] else call("-m", "pytest", "tests/test_site.py", COURSE_ALL_PAGES="yes")
+    return call("tools/stress.py", *sys.argv[2:]) or pages
 
 
 def outputs() -> int:
@@ -401,15 +435,21 @@ def lint() -> int:
 
 
 def lock() -> int:
-    """Resolve pyproject.toml and benchmarks/requirements.in for Python 3.11-3.13 on all systems, with hashes, naming no host."""
+    """Resolve pyproject.toml and benchmarks/requirements.in for Python 3.11-3.13 on all systems, with hashes, naming no host.
+
+    What other environments share with the course's has the same versions.
+    """
     uv = shutil.which("uv")
     if not uv:
         sys.exit("`make lock` needs uv: `pip install uv`.")
     command = [uv, "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
     command += ["--no-emit-index-url", "--quiet", "--upgrade", "--custom-compile-command", "make lock"]
-    course, contestants = ["pyproject.toml", "--group", "dev"], ["benchmarks/requirements.in", "-c", LOCK.name]
+    course, same = ["pyproject.toml", "--group", "dev"], ["-c", LOCK.name]
     failed = subprocess.call([*command, *course, "-o", LOCK.name], cwd=COURSE)
-    return failed or subprocess.call([*command, *contestants, "-o", str(BENCH_LOCK.relative_to(COURSE))], cwd=COURSE)
+    others = {BENCH_LOCK: ["benchmarks/requirements.in"], SITE_LOCK: ["--group", "site"]}
+    for path, wanted in others.items():
+        failed = failed or subprocess.call([*command, *wanted, *same, "-o", str(path.relative_to(COURSE))], cwd=COURSE)
+    return failed
 
 
 def doctor() -> int:
@@ -418,7 +458,8 @@ def doctor() -> int:
 
 
 COMMANDS = {
-    c.__name__: c for c in (setup, run, predict, test, experiments, bench, stress, outputs, lab, lint, lock, doctor)
+    c.__name__: c
+    for c in (setup, run, predict, test, experiments, bench, site, stress, outputs, lab, lint, lock, doctor)
 }
 
 if __name__ == "__main__":

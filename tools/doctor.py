@@ -25,7 +25,8 @@ SYSTEM_GIB = 1  # of memory, for all but the lesson
 # Packages that the course asks for, by their names on the package index: pyproject.toml is the only list of them (read
 # without tomllib, which an older Python lacks). keras-nlp is a name for keras-hub, which the code imports.
 PROJECT = (course.COURSE / "pyproject.toml").read_text(encoding="utf-8")
-PACKAGES = ["keras-hub", *(name.replace("_", "-") for name in re.findall(r'^    "([\w.-]+)[<>=]', PROJECT, flags=re.M))]
+OWN = PROJECT.partition("\nsite = [")[0]  # what builds the web edition has an environment of its own
+PACKAGES = ["keras-hub", *(name.replace("_", "-") for name in re.findall(r'^    "([\w.-]+)[<>=]', OWN, flags=re.M))]
 IN_ENVIRONMENT = """
 import importlib.metadata, json, sys
 versions = {}
