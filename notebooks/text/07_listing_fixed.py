@@ -368,7 +368,7 @@ if course.has_tensorflow("the losses"):
 #
 # ## The test, and a new text
 #
-# The program uses the test split once, here (*Going further* looks at it again). We print precision, recall and F1 for each class, which accuracy alone
+# Here the program first uses the test split. We print precision, recall and F1 for each class, which accuracy alone
 # would hide; `support` counts its texts, and the weighted average counts each class by it (macro: lesson 06).
 
 # %% tags=["needs-tensorflow", "nbval-ignore-output"]
