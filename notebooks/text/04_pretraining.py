@@ -169,7 +169,7 @@ share = 100 * (seen == ids)[chosen].mean()
 course.claim("10 in 100 of them stay, within 1.5", abs(share - 10) < 1.5, share)
 
 # %% [markdown]
-# Below is one of these texts, printed downwards: the model reads the middle column and has to answer what stands in the right
+# Below are the chosen places of one text: the model reads the middle column and has to answer what stands in the right
 # one. Nothing else counts for the loss: the
 # **weights** (权重) of all other answers are 0.
 

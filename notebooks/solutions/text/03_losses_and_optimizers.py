@@ -281,4 +281,4 @@ print("✓ a hundred steps like Keras's")
 
 # %% [markdown]
 # **Why.** Without correction the first $v$ is $(1-\rho)g^2=0.1\,g^2$, so the first step is $1/\sqrt{0.1}\approx3.2$ rates. With $\rho=0.9$ that is over after
-# some 20 steps. Adam's $\beta_2=0.999$ would take some thousand, and so Adam corrects.
+# some 20 steps. Adam's $\beta_2=0.999$ would take some thousands, and so Adam corrects.
