@@ -23,6 +23,7 @@ import links
 import nbformat
 import pages
 import pytest
+import translating
 
 from helpers import runtime
 
@@ -178,7 +179,7 @@ def test_the_catalogue_and_the_glossary_are_whole(site):
 
 
 def test_a_notebook_to_download_is_that_of_the_course_in_the_language_of_the_page(site):
-    for path in (ROOT / "notebooks").rglob("[0-9]*.ipynb"):
+    for path in translating.notebooks():
         name = path.relative_to(ROOT)
         assert (site / name).read_bytes() == path.read_bytes()
         english, chinese = (nbformat.read(file, as_version=4).cells for file in (path, site / "zh" / name))

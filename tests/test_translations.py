@@ -490,6 +490,16 @@ def test_the_commands(monkeypatch, tmp_path, capsys):
     assert len(list((tmp_path / "zh").rglob("*.ipynb"))) >= 30 and (tmp_path / "zh" / "README.md").is_file()
 
 
+def test_copies_that_jupyterlab_keeps_are_no_notebooks_of_the_course(monkeypatch, tmp_path):
+    own = [tmp_path / "notebooks" / name for name in ("01_a.ipynb", "exercises/01_a.ipynb", "solutions/01_a.ipynb")]
+    copies = [path.parent / ".ipynb_checkpoints" / "01_a-checkpoint.ipynb" for path in own]
+    for path in own + copies:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(translating, "COURSE", tmp_path)
+    assert translating.notebooks() == own
+
+
 def test_the_glossary_is_a_table_with_one_head():
     with (checks.FOLDER / "glossary.csv").open(encoding="utf-8", newline="") as file:
         assert next(csv.reader(file)) == ["english", "chinese", "avoid", "checked", "note"]

@@ -246,9 +246,15 @@ def translated(notebook: nbformat.NotebookNode, chinese: dict[str, str] | None =
     return result
 
 
+def notebooks() -> list[Path]:
+    """All notebooks of the course. JupyterLab's own copies, in hidden folders beside them, are none."""
+    folders = [COURSE / "notebooks" / part for part in ("", "exercises", "solutions")]
+    return [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+
+
 def make(target: Path) -> None:
     """Write the Chinese edition under a folder, in the places that the English one has."""
-    for path in sorted((COURSE / "notebooks").rglob("[0-9][0-9]_*.ipynb")):
+    for path in notebooks():
         out = target / path.relative_to(COURSE)
         out.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(translated(nbformat.read(path, as_version=4)), out)
