@@ -13,8 +13,8 @@ import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # whatever a page asks of elsewhere fails
 ]  # fmt: skip
 MATH = "Promise.resolve(window.MathJax && MathJax.startup && MathJax.startup.promise).then(() => true)"
