@@ -70,6 +70,24 @@ def test_a_model_that_gives_all_texts_one_answer_does_not_stop_lesson_11(capsys)
     ]
 
 
+@pytest.mark.parametrize(("length", "number"), [(128, 16), (512, 4), (4096, 2)])
+def test_lesson_11_trains_on_fewer_texts_the_longer_they_are(length, number):
+    """16 texts of 512 tokens took 15 GiB: a step keeps what every layer computed."""
+    made = {
+        "tf": SimpleNamespace(constant=list, Variable=list, random=SimpleNamespace(normal=lambda shape, **_: shape))
+    }
+    made |= {
+        "train": pd.DataFrame({"text": ["Lob"] * 40, "label": 1}),
+        "length": length,
+        "preprocess": list,
+        "seed": 42,
+    }
+    made |= {"classifier": SimpleNamespace(backbone=SimpleNamespace(hidden_dim=384)), "label_names": ("a", "b")}
+    made |= {"encoder": SimpleNamespace(trainable_variables=[]), "course": SimpleNamespace(has_tensorflow=bool)}
+    found = run_cell("11", "a new head for the loaded encoder", **made)
+    assert len(found["few"]) == len(found["targets"]) == number
+
+
 @pytest.mark.parametrize(
     ("labels", "last"),
     [
@@ -199,3 +217,24 @@ def test_a_lesson_hands_on_which_data_which_backbone_and_how_many_tokens(number)
     assert asked == [(7, "small", "mine.csv", "bert_base_zh", 256)]
     (call,) = re.findall(r"data\.prepare_splits\(course\.source.*?\)", "\n".join(c.source for c in notebook.cells))
     assert eval(call, names) == ("mine.csv", 60)
+
+
+@pytest.mark.parametrize("number", ["01", "05", "06"])
+def test_figures_of_a_readers_data_say_nothing_of_the_reviews(number):
+    """Titles and alt texts: words about the reviews stand only where `course.on_reviews` multiplies them."""
+    (path,) = lessons.lessons([number])
+    code = [cell.source for cell in lessons.read_twin(path).cells if cell.cell_type == "code"]
+    shown = [call for call in calls_of("show", code) if not ast.unparse(call).startswith(STORED)]
+    said = [ast.unparse(call) for call in shown]
+    unguarded = [re.sub(r"'[^']*' \* course\.on_reviews", "", text) for text in said]
+    assert len(said) >= 2 and not [text for text in unguarded if re.search("review|MiniLM|prais", text, re.I)]
+
+
+STORED = "figures.show(figures.cleaning("  # of the course's raw file, whatever the reader's
+
+
+def calls_of(name, code):
+    """All calls of a function of `figures` in cells of code."""
+    trees = [ast.parse(source) for source in code if not source.startswith(("%", "!"))]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func) == f"figures.{name}"]

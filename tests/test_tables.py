@@ -106,8 +106,9 @@ def test_what_people_write_in_a_spreadsheet_stays_and_its_first_row_may_be_data(
     book.save(tmp_path / "mine.xlsx")
     table = tables.open_table(tmp_path / "mine.xlsx")
     rows = [("row 2", ["None", "n/a", "NA"]), ("row 3", ["", "nan", "2"])]
-    assert table.columns == ["text", "text", "label"] and list(table.rows) == rows
+    assert table.columns == ["text", "text", "label"] and list(table.rows) == rows and table.has_header
     table = tables.open_table(tmp_path / "mine.xlsx", has_header=False)
+    assert not table.has_header
     assert table.columns == ["1", "2", "3"] and list(table.rows) == [("row 1", ["text", "text", "label"]), *rows]
 
 
