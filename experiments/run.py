@@ -44,10 +44,12 @@ def main(arguments: list[str]) -> None:
     """Run, or stamp, what is named."""
     options = parse(arguments)
     runtime.start()
+    import explaining
     import fine_tuning
+    import mending
     import pretraining_runs
 
-    modules = [fine_tuning, pretraining_runs]
+    modules = [fine_tuning, pretraining_runs, explaining, mending]
     known = [name for module in modules for name in module.EXPERIMENTS]
     if unknown := [name for name in options.names if name not in known]:
         sys.exit(f"No experiment {unknown}. There are: {', '.join(known)}.")

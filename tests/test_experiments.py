@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SPECIAL, WORDS, make_tiny_reviews
+from conftest import SPECIAL, WORDS, make_tiny_classifier, make_tiny_reviews
 
-from helpers import corpus, language_models, pretraining, runtime
+from helpers import corpus, explanation, faithfulness, language_models, models, pretraining, runtime, surrogates
 
 sys.path.insert(0, str(runtime.COURSE / "experiments"))
 
+import explaining
 import fine_tuning
 import points
 import pretraining_runs
@@ -61,7 +62,7 @@ def test_stored_results_are_of_the_data_that_ship(artifacts):
         assert json.loads(path.read_text(encoding="utf-8"))["circumstances"]["inputs"] == inputs, path.name
 
 
-@pytest.mark.parametrize("module", [fine_tuning, pretraining_runs], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [fine_tuning, pretraining_runs, explaining], ids=lambda module: module.__name__)
 def test_stored_results_are_of_the_present_code(module):
     """Else make them anew (`make experiments`), or say why the change does not matter (`experiments/run.py --stamp WHY`)."""
     found = {}
@@ -253,3 +254,173 @@ def test_topic_texts_are_balanced_and_of_their_split(tmp_path, monkeypatch):
     assert drawn["train"]["text"].str.startswith("train").all() and drawn["train"]["label"].iloc[:20].nunique() > 3
     assert drawn["test"] is frames["test"]
     assert set(pretraining_runs.topic_texts(tmp_path, 50, seed=2)["train"]["text"]) != set(drawn["train"]["text"])
+
+
+# ---- explanations
+
+EXPLAINING = [
+    path for name in explaining.EXPERIMENTS if (path := results.EXPERIMENTS / f"explanation_{name}.json").is_file()
+]
+
+
+@pytest.mark.parametrize("path", EXPLAINING, ids=lambda path: path.stem)
+def test_a_stored_explanation_says_how_it_came_about(path):
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["circumstances"]["versions"]["keras"] and len(content["circumstances"]["inputs"]["test"]) == 64
+    configurations = [point["configuration"] for point in content["points"]]
+    assert configurations == explaining.EXPERIMENTS[path.stem.removeprefix("explanation_")]
+    for point in content["points"]:
+        assert date.fromisoformat(point["date"]) and point["minutes"] >= 0
+        if "right" in point:
+            share = point["right"].count("1") / len(point["right"])
+            assert point["accuracy"][0] == pytest.approx(share, abs=1e-4)
+        if point["configuration"]["kind"] == "planted":  # else nothing would say that the planted words decide
+            assert point["accuracy"] > 0.95 and point["accuracy_without"] < 0.75
+
+
+def test_every_method_is_judged_and_no_name_means_two_experiments():
+    methods = [configuration["method"] for configuration in explaining.EXPERIMENTS["faithfulness"]]
+    assert methods == [*explanation.METHODS, "random"] and set(explaining.SHUFFLED) < set(methods)
+    names = [name for module in (fine_tuning, pretraining_runs, explaining) for name in module.EXPERIMENTS]
+    assert len(names) == len(set(names))
+    for name in explaining.EXPERIMENTS:
+        code = explaining.results.circumstances({}, explaining.roots_of(name))["code"]
+        assert "helpers.finetuning.load_or_fine_tune" in code, name  # the classifier that is explained
+        assert ("helpers.explanation.occlusion" in code) == (name in ("faithfulness", "planted", "shuffled")), name
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A tiny classifier, and splits of tiny reviews with what the experiments read of them."""
+    splits = {}
+    for seed, (name, number) in enumerate((("train", 200), ("validation", 32), ("test", 48), ("undecided", 40))):
+        texts, labels = make_tiny_reviews(number, seed)
+        domains = np.array(["film", "hotel", "unknown"])[np.arange(number) % 3]
+        splits[name] = pd.DataFrame({"text": texts, "label": labels, "domain": domains})
+    splits["undecided"]["label"] = -1
+    return make_tiny_classifier(), splits | {"later": splits["undecided"]}
+
+
+def test_reviews_to_explain_are_drawn_by_a_seed_and_neither_short_nor_long():
+    frame = pd.DataFrame({"text": [" ".join("x" * number) for number in range(1, 60)]})
+    drawn = explaining.choose_reviews(frame, 36)["text"].str.split().str.len()
+    assert sorted(drawn) == list(range(5, 41))
+    first, again, other = (explaining.choose_reviews(frame, 9, seed)["text"].tolist() for seed in (9, 9, 1))
+    assert first == again == explaining.choose_reviews(frame, 9)["text"].tolist() and set(first) != set(other)
+
+
+def test_scores_of_texts_in_parts_are_those_of_all(small, monkeypatch):
+    classifier, splits = small
+    readings = explanation.read(classifier, splits["test"]["text"].tolist()[:7])
+    targets = np.array([0, 1, 1, 0, 1, 0, 0])
+    expected = explanation.occlusion(classifier, readings, targets)
+    monkeypatch.setattr(explaining, "AT_ONCE", 3)
+    for one, other in zip(explaining.score("occlusion", classifier, readings, targets), expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_a_faithfulness_point_holds_both_measures_beside_chance(small):
+    classifier, splits = small
+    configuration = {"kind": "faithfulness", "method": "integrated gradients", "reviews": 6}
+    point = explaining.faithfulness_point(configuration, classifier, splits)
+    readings = explanation.read(classifier, explaining.choose_reviews(splits["test"], 6)["text"].tolist())
+    own, chance = explanation.integrated_gradients(classifier, readings), explanation.random_scores(readings, 9)
+    for how in explanation.HOWS:
+        for measure in (faithfulness.comprehensiveness, faithfulness.sufficiency):
+            values, others = (measure(classifier, readings, scores, how=how) for scores in (own, chance))
+            assert point[how][measure.__name__][0] == pytest.approx(values.mean(), abs=2e-4)
+            less = point[how][f"{measure.__name__}_less_random"]
+            assert less[0] == pytest.approx((values - others).mean(), abs=2e-4) and less[1] <= less[0] <= less[2]
+    gaps = explanation.completeness_gap(classifier, readings, steps=8)
+    assert point["median_gap"]["8"] == pytest.approx(np.median(gaps), abs=1e-3) and point["ms_a_text"] > 0
+    of_chance = explaining.faithfulness_point(configuration | {"method": "random"}, classifier, splits)
+    assert of_chance["delete"]["comprehensiveness_less_random"] == [0, 0, 0] and "median_gap" not in of_chance
+
+
+def shortened(text):
+    """The first five words, without those that are planted: then a tiny model soon learns these."""
+    return " ".join(text.replace("good", "fine").replace("bad", "dull").split()[:5])
+
+
+def test_a_planted_point_trains_a_copy_until_the_planted_words_decide(small, monkeypatch):
+    classifier, splits = small
+    monkeypatch.setattr(explaining, "PLANTED", ("good", "bad"))  # which the tiny vocabulary holds
+    plain = {name: frame.assign(text=frame["text"].map(shortened)) for name, frame in splits.items()}
+    monkeypatch.setattr(explaining.finetuning, "has_stopped_improving", lambda history, patience: False)
+    before = explaining.finetuning.values_of(classifier.model.variables)
+    configuration = {"trained_on": 200, "epochs": 6, "learning_rate": 3e-3, "reviews": 20, "seed": 1}
+    point = explaining.planted_point(configuration, classifier, plain)
+    assert point["accuracy"] > 0.9 and 0.2 < point["accuracy_without"] < 0.8
+    assert list(point["found_first"]) == [*explanation.METHODS, "random"]
+    assert point["found_first"]["occlusion"] > 0.8 and point["found_first"]["random"] < 0.5
+    after = explaining.finetuning.values_of(classifier.model.variables)
+    assert all(map(np.array_equal, before, after))
+
+
+@pytest.mark.parametrize("method", explaining.SHUFFLED)
+def test_a_shuffled_point_shuffles_more_and_more(small, method):
+    """The explanations are those of the weights that are there now, though all levels share one copy."""
+    classifier, splits = small
+    configuration = {"method": method, "reviews": 5, "seed": 3}
+    agreement = explaining.shuffled_point(configuration, classifier, splits)["agreement"]
+    assert list(agreement) == ["0", "1", "2", "all"]
+    readings = explanation.read(classifier, explaining.choose_reviews(splits["test"], 5)["text"].tolist())
+    targets = explanation.predict(classifier, readings).argmax(axis=1)
+    explain = explanation.METHODS[method]
+    for layers in (1, "all"):
+        shuffled = faithfulness.shuffle_from_top(classifier, layers, 3)
+        scores = [explain(one, readings, targets) for one in (classifier, shuffled)]
+        expected = faithfulness.rank_agreement(*scores).mean()
+        assert agreement[str(layers)][0] == pytest.approx(expected, abs=0.05)  # near-equal scores may change places
+    if method in ("last attention", "attention rollout"):
+        assert agreement["0"][0] == 1  # attention never hears of the head
+
+
+def test_a_layers_point_reads_the_classifier_or_one_that_was_not_fine_tuned(small, monkeypatch):
+    classifier, splits = small
+    untrained = make_tiny_classifier(seed=5)
+    monkeypatch.setattr(models, "make_classifier", lambda: untrained)
+    for fine_tuned, read in ((True, classifier), (False, untrained)):
+        point = explaining.layers_point({"fine_tuned": fine_tuned}, classifier, splits)
+        train, test = (surrogates.layer_vectors(read, splits[name]["text"].tolist()) for name in ("train", "test"))
+        labels = [splits[name]["label"].to_numpy() for name in ("train", "test")]
+        probed = surrogates.probe(train[1], labels[0], test[1], labels[1])
+        assert len(point["probe"]) == 3 and point["probe"][1] == pytest.approx(probed, abs=1e-4)
+        assert point["class_share"][2] == pytest.approx(surrogates.neighbour_share(test[2], labels[1]), abs=1e-4)
+        known = splits["test"]["domain"] != "unknown"
+        domains = splits["test"]["domain"][known] == "hotel"
+        assert point["domain_share"][1] == pytest.approx(
+            surrogates.neighbour_share(test[1][known], domains.astype(int).to_numpy()), abs=1e-4
+        )
+        assert point["variance_of_first"][0] < point["variance_of_two"][0] <= 1
+        assert point["texts"] == 48 and point["texts_of_known_domain"] == 32 and point["domain_chance"] == 0.5
+
+
+def test_a_surrogate_learns_from_the_model_and_never_from_the_test(small, monkeypatch):
+    classifier, splits = small
+    asked, labels = [], splits["test"]["label"].to_numpy()
+
+    def sure_of_dull(classifier, texts):
+        """Logits of a model that goes by one word alone."""
+        asked.append(texts)
+        return np.array([[0.0, 4.0 if "dull" in text.split() else -4.0] for text in texts])
+
+    monkeypatch.setattr(explaining, "logits_of", sure_of_dull)
+    theirs = sure_of_dull(classifier, tuple(splits["test"]["text"])).argmax(axis=1)
+    made = {}
+    for configuration in explaining.EXPERIMENTS["surrogates"]:
+        point = explaining.surrogates_point(configuration, classifier, splits)
+        made[configuration["model"], configuration["learns"], len(configuration["texts"])] = point
+        right = np.array(list(map(int, point["right"])))
+        assert point["accuracy"][0] == pytest.approx(right.mean(), abs=1e-4) and len(right) == 48
+        assert point["less_the_model"][0] == pytest.approx(right.mean() - (theirs == labels).mean(), abs=1e-4)
+        by_labels = np.array(list(map(int, made["linear", "labels", 1]["right"])))
+        assert point["less_labels_only"][0] == pytest.approx((right - by_labels).mean(), abs=1e-4)
+        assert point["less_labels_only"][1] <= point["less_labels_only"][0] <= point["less_labels_only"][2]
+    assert made["linear", "labels", 1]["less_labels_only"] == [0, 0, 0]
+    assert made["tree", "answers", 1]["fidelity"][0] == 1  # it finds the word that decides
+    assert made["linear", "logits", 3]["fidelity"][0] > 0.85 > made["linear", "labels", 1]["fidelity"][0]
+    test = tuple(splits["test"]["text"])
+    assert all(texts == test or not set(texts) >= set(test) for texts in asked)
+    fitted_on = {len(texts) for texts in asked if texts != test}
+    assert fitted_on == {200, 240, 280}

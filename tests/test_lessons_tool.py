@@ -48,7 +48,7 @@ def test_own_data_and_profile_reach_the_parameters(monkeypatch, tmp_path):
     monkeypatch.setattr(lessons.subprocess, "run", lambda command, check: asked.update(device=command[-1]))
     lessons.main(["run", "--data", str(FOUR_CLASSES), "--profile", "full", "--parameters", json.dumps({"epochs": 1})])
     assert asked["parameters"] == {"epochs": 1, "source": str(FOUR_CLASSES), "profile": "full"}
-    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "11"]
+    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "09", "11"]
     assert "profile='full'" in asked.pop("device")  # said beforehand: which accelerator is there
     lessons.main(["run", "06", "--data", str(FOUR_CLASSES)])
     assert "device" not in asked
@@ -62,7 +62,7 @@ def test_another_backbone_and_length_reach_the_parameters(monkeypatch, tmp_path)
     monkeypatch.setattr(lessons, "run", lambda paths, parameters: asked.update(lessons=paths, parameters=parameters))
     lessons.main(["run", "--backbone", "hf://owner/name", "--max-length", "64"])
     assert asked["parameters"] == {"backbone": "hf://owner/name", "max_length": 64}
-    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "11"]
+    assert [path.stem[:2] for path in asked["lessons"]] == ["01", "05", "06", "09", "11"]
     (tmp_path / "my bert").mkdir()
     monkeypatch.chdir(tmp_path)  # the lessons run in another folder
     lessons.main(["run", "05", "--backbone", "my bert", "--data", str(FOUR_CLASSES)])

@@ -48,7 +48,8 @@ HELPERS = [
     "models",
 ]
 HELPERS += ["optimizers", "finetuning", "candidates", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
-HELPERS += ["language_models", "explanation", "predicting", "export", "compression", "serving", "monitoring", "scaling"]
+HELPERS += ["language_models", "explanation", "faithfulness", "surrogates", "behaviour", "highlights", "feature_plots"]
+HELPERS += ["predicting", "export", "compression", "serving", "monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:
@@ -216,7 +217,8 @@ def test_only_runtime_reads_environment_variables():
 def test_tensorflow_is_imported_inside_functions_of_few_helpers():
     """`export` and `tokenization` need it for graphs, `data` for its data sets, `runtime` asks it, where it runs, for its devices.
 
-    `optimizers` takes its kernel for Adam, in a class that is used on TensorFlow alone.
+    `optimizers` takes its kernel for Adam, in a class that is used on TensorFlow alone; `explanation` takes gradients, which
+    Keras leaves to the backend.
     """
     for path in (ROOT / "helpers").glob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -224,7 +226,7 @@ def test_tensorflow_is_imported_inside_functions_of_few_helpers():
             ast.unparse(node) for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         assert not any("tensorflow" in line for line in at_import), path.name
-        if path.stem not in ("export", "tokenization", "data", "devices", "scaling", "optimizers"):
+        if path.stem not in ("export", "tokenization", "data", "devices", "scaling", "optimizers", "explanation"):
             assert "import tensorflow" not in text, path.name
 
 
@@ -316,7 +318,7 @@ def claims(cell):
 
 
 def test_there_are_the_lessons():
-    assert [path.stem[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05", "06", "07", "11", "14"]
+    assert [path.stem[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05", "06", "07", "09", "11", "14"]
 
 
 def test_a_lesson_is_executed_and_shows_no_unplanned_error(lesson):

@@ -2,7 +2,7 @@
 
   setup    make the environment .venv from requirements.lock
   run      execute copies of all lessons in order; end with a table and the scores
-           --data mine.csv: lessons 01, 05, 06 and 11 with your own texts; --text, --label, --validation, --test, --rare
+           --data mine.csv: lessons 01, 05, 06, 09 and 11 with your own texts; --text, --label, --validation, --test, --rare
            --backbone, --max-length: another BERT, more tokens of a text
            --profile full: BERT-base on public data; wants an accelerator and a network
   predict  label texts with the model that lesson 11 exported last: --data new.csv, or the texts themselves
@@ -61,10 +61,11 @@ ELSEWHERE = ["00", "01", "05", "06", "11"]
 # Which lesson makes what another one loads; a test compares this with what the lessons call. Where the maker is not
 # part of a run, the lesson that needs the thing makes it.
 NEEDS = {
-    "00": {"01"}, "02": {"01"}, "03": {"01"}, "05": {"01"}, "06": {"01", "05"}, "07": {"01"}, "11": {"01", "05"}, "14": {"01"},
+    "00": {"01"}, "02": {"01"}, "03": {"01"}, "05": {"01"}, "06": {"01", "05"}, "07": {"01"}, "09": {"01", "05"},
+    "11": {"01", "05"}, "14": {"01"},
 }  # fmt: skip
 # About how long a lesson takes on one core; the longest begin first. One that is not named takes about a minute.
-MINUTES = {"00": 2, "02": 3, "04": 5, "05": 9, "06": 2, "07": 6, "11": 6, "14": 5}
+MINUTES = {"00": 2, "02": 3, "04": 5, "05": 9, "06": 2, "07": 6, "09": 4, "11": 6, "14": 5}
 WHOLE_MACHINE = set()  # lessons that need all cores for themselves
 
 NO_TESTS = 5  # pytest's exit code when no test has the marks asked for

@@ -33,7 +33,7 @@ from helpers import data, own_file, predicting, runtime
 NOTEBOOKS = runtime.COURSE / "notebooks"
 TWINS = NOTEBOOKS / "text"
 CLAIM, ALSO, OTHERWISE, REPORT = "✓ ", "– so ", "– otherwise", "→ "  # how the lines of `Session` begin
-WITH_OWN_DATA = ["01", "05", "06", "11"]  # lessons that run on a reader's file
+WITH_OWN_DATA = ["01", "05", "06", "09", "11"]  # lessons that run on a reader's file
 
 
 def lessons(prefixes: list[str]) -> list[Path]:

@@ -17,7 +17,6 @@ COURSE = Path(__file__).resolve().parents[1]
 TABLE = COURSE / "tests" / "mentions.csv"
 PLANNED = {
     "08": "few_labels",
-    "09": "explanation",
     "10": "compression",
     "12": "serving",
     "13": "continuous_improvement",
