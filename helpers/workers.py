@@ -64,14 +64,17 @@ class Workers:
             self.held -= 1
 
     async def answer(self, texts: Sequence[str], hung_up: Callable[[], Awaitable[None]]) -> tuple[np.ndarray, int]:
-        """What `Work.run` gives. What `hung_up()` gives ends when the client goes. Raises Refused: 503 where there is no place or the
-        time is over, 499 where the client is gone; what has not begun then is dropped.
+        """What `Work.run` gives; `hung_up()` lasts until the client goes.
+
+        Raises Refused: 503 where there is no place or the time is over, 499 where the client is gone. What has not begun
+        then is dropped.
         """
         self.take_place()
         work = Work(self.model, texts)
         future = self.pool.submit(work.run)
         future.add_done_callback(self.leave_place)
         done, gone = asyncio.wrap_future(future), asyncio.ensure_future(hung_up())
+        done.add_done_callback(take_note)
         try:
             await asyncio.wait({done, gone}, timeout=self.limits.seconds_to_answer, return_when=asyncio.FIRST_COMPLETED)
             if done.done():
@@ -83,6 +86,12 @@ class Workers:
             work.abandoned = True
             future.cancel()
             gone.cancel()
+
+
+def take_note(done: asyncio.Future) -> None:
+    """Look at an error that nobody waits for any more: else asyncio would log it, and a text with it."""
+    if not done.cancelled():
+        done.exception()
 
 
 def busy() -> forms.Refused:

@@ -1,6 +1,7 @@
 """Threads that answer, and the bound on what waits for them."""
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -152,3 +153,21 @@ def test_as_many_requests_are_at_work_as_there_are_threads(slow):
     slow.go.clear()
     slow.seen.clear()
     assert asyncio.run(ask(1)) == 1
+
+
+def test_an_error_that_nobody_waits_for_is_in_no_log(slow, caplog):
+    async def ask():
+        threads = workers.Workers(predicting.Model(("no", "yes"), late), 1, LIMITS)
+        with pytest.raises(forms.Refused):
+            await threads.answer(["a secret"], soon)
+        slow.go.set()
+        await until(lambda: threads.held == 0)
+        await asyncio.sleep(0.02)
+
+    def late(texts):
+        slow.go.wait(5)
+        raise ValueError(texts)
+
+    asyncio.run(ask())
+    gc.collect()  # asyncio tells of a forgotten error when it forgets it
+    assert caplog.text == ""
