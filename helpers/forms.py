@@ -153,9 +153,6 @@ class Infer(Form):
         return self.inputs[0].data
 
 
-FIELDS = {name for form in (Predict, Tensor, Output, Infer) for name in form.model_fields}
-
-
 def parse(form: type[Form], body: bytes) -> Form:
     """A body as the form that it should have; raises Refused (400), which says where the body differs and how."""
     try:
@@ -165,9 +162,12 @@ def parse(form: type[Form], body: bytes) -> Form:
 
 
 def describe(error: ValidationError) -> str:
-    """The first thing that pydantic found wrong, without what it found there: place and rule."""
+    """The first thing that pydantic found wrong, without what it found there: place and rule.
+
+    A place is of our own names and of numbers, since fields that a form does not have are left unread.
+    """
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in FIELDS)
+    place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 

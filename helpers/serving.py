@@ -10,6 +10,7 @@ what it needs.
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import re
 import signal
@@ -60,6 +61,12 @@ def listen(host: str, port: int) -> socket.socket:
         found.close()
         raise
     return found
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where a socket listens, as a browser wants it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(service: application.Service, listener: socket.socket) -> None:
@@ -132,8 +139,9 @@ def main(arguments: list[str] | None = None) -> None:
         listener = listen(options.host, options.port)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
-    host, port = listener.getsockname()[:2]
-    print(f"Serving {options.name} ({', '.join(model.labels)}) at http://{host}:{port}; Ctrl-C ends it.", flush=True)
+    print(f"Serving {options.name} ({', '.join(model.labels)}) at {address_of(listener)}; Ctrl-C ends it.", flush=True)
+    if not (options.key_file or ipaddress.ip_address(listener.getsockname()[0]).is_loopback):
+        print("Anybody who reaches this address can ask. --key-file wants a key of them.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         serve(service, listener)
 

@@ -107,6 +107,11 @@ WRONG = {
     "other name": (forms.Infer, {"inputs": [tensor(name=SECRET)]}, "inputs.0.name: Input should be 'texts'"),
     "other type": (forms.Infer, {"inputs": [tensor(datatype=SECRET)]}, "inputs.0.datatype: Input should be 'BYTES'"),
     "shape": (forms.Infer, {"inputs": [tensor(shape=[3])]}, "inputs.0: Value error, the shape does not fit the data"),
+    "text for a number": (
+        forms.Infer,
+        {"inputs": [tensor(shape=["2"])]},
+        "inputs.0.shape.0: Input should be a valid integer",
+    ),
     "rows of two": (forms.Infer, {"inputs": [tensor(shape=[1, 2])]}, "the shape does not fit the data"),
     "negative": (forms.Infer, {"inputs": [tensor(shape=[-2, -1])]}, "the shape does not fit the data"),
     "three sizes": (forms.Infer, {"inputs": [tensor(shape=[2, 1, 1])]}, "inputs.0.shape: List should have at most 2"),

@@ -332,3 +332,18 @@ def test_all_cores_work_unless_told_otherwise(monkeypatch):
     assert serving.parse_options([]).threads == len(os.sched_getaffinity(0))
     assert serving.parse_options(["--threads", "3"]).threads == 3
     assert (serving.parse_options([]).host, serving.parse_options([]).port) == ("127.0.0.1", 8000)
+
+
+def test_who_opens_the_server_to_all_is_told_so(folder, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(serving, "serve", lambda service, listener: listener.close())
+    (tmp_path / "key.txt").write_text("a-key-of-some-length")
+    for arguments, warned in [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--key-file", str(tmp_path / "key.txt")], False),
+        (["--host", "localhost"], False),
+        (["--host", "::1"], False),
+    ]:
+        serving.main([str(folder), "--port", "0", *arguments])
+        said = capsys.readouterr().out
+        assert said.startswith("Serving course (schön, ärgerlich) at http://") and ("Anybody" in said) == warned
+    assert "at http://[::1]:" in said
