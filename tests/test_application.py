@@ -12,6 +12,8 @@ import httpx
 
 from helpers import application, forms, predicting
 
+pytestmark = pytest.mark.once  # what answers needs neither backend
+
 KEY = "a-key-of-some-length"
 SECRET = "Geheim-42"
 

@@ -163,6 +163,27 @@ def test_what_serves_is_added_once_also_while_others_use_the_environment(tmp_pat
     os.close(lab)
 
 
+def test_the_servers_lock_loses_what_the_courses_has(tmp_path, monkeypatch):
+    written = {
+        "requirements.lock": "# by uv\nanyio==4 \\\n    --hash=sha256:a\nclick==8 ; sys_platform == 'x' \\\n    --hash=sha256:b\n",
+        "requirements-serve.lock": "# by uv\nanyio==4 \\\n    --hash=sha256:a\nfastapi==1 \\\n    --hash=sha256:c\n",
+    }
+
+    def compile_lock(command, cwd):
+        path = tmp_path / command[command.index("-o") + 1]
+        path.write_text(written.get(path.name, "sphinx==9\n"), encoding="utf-8")
+        return 0
+
+    monkeypatch.setattr(course, "COURSE", tmp_path)
+    for name, file in [("LOCK", ""), ("BENCH_LOCK", "-bench"), ("SITE_LOCK", "-site"), ("SERVE_LOCK", "-serve")]:
+        monkeypatch.setattr(course, name, tmp_path / f"requirements{file}.lock")
+    monkeypatch.setattr(course.shutil, "which", lambda name: name)
+    monkeypatch.setattr(course.subprocess, "call", compile_lock)
+    assert course.lock() == 0
+    assert course.SERVE_LOCK.read_text() == "# by uv\nfastapi==1 \\\n    --hash=sha256:c\n"
+    assert course.LOCK.read_text() == written["requirements.lock"] and course.SITE_LOCK.read_text() == "sphinx==9\n"
+
+
 def test_the_proof_needs_the_server(monkeypatch):
     """Else its tests would be skipped."""
     made = []

@@ -7,6 +7,8 @@ import pytest
 
 from helpers import forms
 
+pytestmark = pytest.mark.once  # what answers needs neither backend
+
 LIMITS = forms.Limits(body=100, texts=3, characters=5, seconds_to_send=0.05)
 SECRET = "Geheim-42"  # stands in bodies that are refused, and must not come back
 

@@ -5,6 +5,8 @@ import pytest
 
 from helpers import forms, protocols
 
+pytestmark = pytest.mark.once  # what answers needs neither backend
+
 SERVED = protocols.Served("mine", "onnx_onnxv1", ("schlecht", "gut"))
 FOUND = np.array([[0.25, 0.75], [1.0, 0.0], [0.375, 0.625]])
 

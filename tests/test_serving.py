@@ -166,7 +166,7 @@ def test_ten_megabytes_are_refused_at_once_and_the_client_reads_why(server, anno
     status, _, said = server.ask(
         "POST", PREDICT, body if announced else iter([body[i : i + 65536] for i in range(0, len(body), 65536)])
     )
-    assert status == 413 and b"at most 262,144 bytes" in said and time.monotonic() - started < 1
+    assert status == 413 and b"at most 262,144 bytes" in said and time.monotonic() - started < 2
     assert server.ask("POST", PREDICT, instances("a" * 1_000_000))[0] == 413
 
 
@@ -241,21 +241,21 @@ def test_overload_is_refused_at_once_and_what_is_taken_is_answered(slow):
     for row, body in answered.items():
         assert np.allclose(body["predictions"], [[1 - float(f"0.{row + 10}"), float(f"0.{row + 10}")]] * 10)
     assert all(headers["Retry-After"] == "1" and "Ask again later" in body["error"] for _, headers, body, _ in refused)
-    assert max(seconds for *_, seconds in refused) < 0.2 < max(each[3] for each in found if each[0] == 200)
+    assert max(seconds for *_, seconds in refused) < 0.5 < max(each[3] for each in found if each[0] == 200)
     assert slow.ask("POST", PREDICT, instances("1"))[0] == 200  # and then there is a place again
 
 
 def test_who_hangs_up_is_not_waited_for(slow):
     connections = [slow.connect() for _ in range(5)]
     for connection in connections:
-        connection.request("POST", PREDICT, instances(*["1"] * 100))  # 2 seconds each
+        connection.request("POST", PREDICT, instances(*["1"] * 100))  # 2 seconds each: 10 for all
     time.sleep(0.1)
     for connection in connections:
         connection.close()
-    time.sleep(0.1)
     started = time.monotonic()
-    assert slow.ask("POST", PREDICT, instances("1"))[0] == 200 and time.monotonic() - started < 0.5
-    assert b'course_refusals_total{reason="hung up"} 5.0' in slow.ask("GET", "/metrics")[2]
+    while b'course_refusals_total{reason="hung up"} 5.0' not in slow.ask("GET", "/metrics")[2]:
+        assert time.monotonic() - started < 5
+    assert slow.ask("POST", PREDICT, instances("1"))[0] == 200 and time.monotonic() - started < 2
 
 
 def test_the_end_under_load_loses_no_accepted_request():

@@ -10,6 +10,8 @@ import pytest
 
 from helpers import forms, predicting, workers
 
+pytestmark = pytest.mark.once  # what answers needs neither backend
+
 LIMITS = forms.Limits(waiting=2, seconds_to_answer=0.2)
 
 
