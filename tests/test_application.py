@@ -122,6 +122,11 @@ def test_errors_have_their_status_and_are_counted():
     assert refusals(served) == {"form": 2, "too long": 2}
 
 
+def test_tensors_in_binary_form_are_refused_with_the_remedy():
+    (found,) = ask(service(), ("POST", INFER, TENSOR + b"\1\0\0\0a"), **{"inference-header-content-length": "99"})
+    assert found.status_code == 400 and "binary_data=False" in found.json()["error"]
+
+
 def test_an_error_of_the_model_tells_nobody_the_text(caplog):
     served = service()
     body = json.dumps({"instances": [SECRET]}).encode()
