@@ -83,7 +83,9 @@ class Service:
 
     async def infer(self, request: Request):
         """Probabilities and labels, as the Open Inference Protocol gives them."""
-        if "inference-header-content-length" in request.headers:  # an extension of the protocol, and its clients' default
+        if (
+            "inference-header-content-length" in request.headers
+        ):  # an extension of the protocol, and its clients' default
             raise forms.Refused(400, "form", "Send tensors as JSON, not in binary form (binary_data=False).")
         form = forms.parse(forms.Infer, await self._read(request))
         found = await self._answer(form.texts, request, "v2")
