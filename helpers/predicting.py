@@ -119,8 +119,8 @@ def latest() -> Path:
     return runtime.artifacts_folder() / "latest"
 
 
-def load(folder: Path | str | None = None) -> Model:
-    """The model in a folder that lesson 11 made; None: the last one.
+def load(folder: Path | str | None = None, form: str = "float32", threads: int = 2) -> Model:
+    """The model in a folder that lesson 11 made; None: the last one. `form` and `threads`: of an ONNX file.
 
     Raises FileNotFoundError where there is none, ValueError where its files are damaged.
     """
@@ -135,7 +135,7 @@ def load(folder: Path | str | None = None) -> Model:
         raise ValueError(f"{path} is damaged ({error}). Export the model again.") from error
     if kind == "bag_of_words":
         return Model(labels, words.read_bag_of_words(folder / kind).predict_proba)
-    return Model(labels, OnnxModel(folder / "onnx"))
+    return Model(labels, OnnxModel(folder / "onnx", form, threads))
 
 
 def predict_file(model: Model, path: Path, text: str | None, output: Path) -> pd.DataFrame:

@@ -18,12 +18,13 @@ pytestmark = pytest.mark.repository
 
 ROOT = runtime.COURSE
 PYTHON = re.compile(r"(\.venv/bin/)?python[\d.]*$")
-NOT_OURS = {"git", "sudo", "cd", "conda", "pip", "wsl", "uv"}  # other people's programs
+NOT_OURS = {"git", "sudo", "cd", "conda", "pip", "wsl", "uv", "curl"}  # other people's programs
 # What the commands of tools/course.py hand on to another program, with the rest of the line.
 HANDED_ON = {
     "run": ["tools/lessons.py", "run"],
     "outputs": ["tools/lessons.py", "outputs"],
     "predict": ["helpers/predicting.py"],
+    "serve": ["helpers/serving.py"],
 }
 
 
@@ -69,7 +70,7 @@ def check(words, monkeypatch):
         shown = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, env=own, capture_output=True, text=True)
         assert shown.returncode == 0, shown.stderr
         for line in shown.stdout.replace("\\\n", " ").splitlines():
-            understood = check(shlex.split(line), monkeypatch)
+            understood = check(shlex.split(line.removeprefix("exec ")), monkeypatch)
     elif PYTHON.match(words[0]) and words[1] != "-m":
         understood = check_script(words[1], words[2:], monkeypatch)
     else:
@@ -121,6 +122,8 @@ def test_the_commands_are_found():
         "python tools/course.py test now",
         "python tools/course.py predict --label kind",
         "python -m helpers.predicting --file new.csv",
+        "python tools/course.py serve --data new.csv",
+        "python -m helpers.serving --port eighty",
         "make bnech",
         "mkae test",
     ],
@@ -137,6 +140,12 @@ def test_what_make_is_told_reaches_the_program(monkeypatch):
     assert check(["make", "predict"], monkeypatch) == nothing
     asked = check(["make", "predict", "DATA=my new.csv", "TEXT=title,body", "MODEL=there", "OUTPUT=o.csv"], monkeypatch)
     assert asked == {"texts": [], "model": "there", "data": "my new.csv", "text": "title,body", "output": "o.csv"}
+    assert check(["make", "serve"], monkeypatch)["folder"] is None
+    monkeypatch.setenv("HOST", "of-a-shell")
+    line = ["make", "serve", "MODEL=my model", "PORT=8001", "KEY_FILE=my key", "FORM=int8"]
+    asked = check(line, monkeypatch)
+    assert (asked["folder"], asked["port"], asked["key_file"], asked["form"]) == ("my model", 8001, "my key", "int8")
+    assert asked["host"] == "127.0.0.1" and check([*line, "HOST=0.0.0.0"], monkeypatch)["host"] == "0.0.0.0"
     asked = check(["make", "run", "BACKBONE=my bert", "MAX_LENGTH=64"], monkeypatch)
     assert (asked["backbone"], asked["max_length"], asked["data"]) == ("my bert", 64, None)
     assert check(["make", "run", "DATA="], monkeypatch)["data"] == ""  # which the program refuses
@@ -154,3 +163,17 @@ def test_predict_hands_all_to_its_program_which_works_where_the_reader_is(monkey
     course.COMMANDS["predict"]()
     program = [str(course.python_of(course.MAIN)), "-m", "helpers.predicting"]
     assert given == {course.MAIN: None, "command": [*program, "--data", "new.csv", "--text", "title"]}
+
+
+def test_serve_becomes_the_server_and_holds_the_environment(monkeypatch, tmp_path):
+    """A signal to the command is one to the server: there is no process between them."""
+    given = []
+    with (tmp_path / "lock").open("w") as file:
+        monkeypatch.setattr(course, "HELD", {course.MAIN: file})
+        monkeypatch.setattr(course, "set_up_serving", lambda: given.append("set up"))
+        monkeypatch.setattr(course.sys, "argv", ["course.py", "serve", "there", "--port", "1"])
+        monkeypatch.setattr(course.os, "execv", lambda *command: given.append(command))
+        course.COMMANDS["serve"]()
+        assert os.get_inheritable(file.fileno())
+    python = str(course.python_of(course.MAIN))
+    assert given == ["set up", (python, [python, "-m", "helpers.serving", "there", "--port", "1"])]

@@ -1,5 +1,6 @@
 """Environments: two runs never disturb each other's, and none passes for what it is not. Nothing is installed here."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -135,6 +136,62 @@ def test_an_environment_that_is_a_link_goes_and_what_it_points_at_stays(tmp_path
     (tmp_path / ".venv").symlink_to(elsewhere)
     assert start(tmp_path).communicate()[0].endswith("set up\n")
     assert os.listdir(elsewhere) == ["mine"] and not (tmp_path / ".venv").is_symlink()
+
+
+def test_what_serves_is_added_once_also_while_others_use_the_environment(tmp_path, monkeypatch, capsys):
+    """An open JupyterLab holds the environment for hours; it does not mind four packages more."""
+    installed, lab = [], os.open(tmp_path / ".venv.lock", os.O_CREAT)
+    fcntl.flock(lab, fcntl.LOCK_SH)
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(course, "COURSE", tmp_path)
+    monkeypatch.setattr(course, "MAIN", tmp_path / ".venv")
+    monkeypatch.setattr(course, "HELD", {})
+    monkeypatch.setattr(course, "set_up", lambda environment: course.hold(environment, shared=True))
+    monkeypatch.setattr(course, "install", lambda lock, environment: installed.append((lock, environment)) or 1)
+    with pytest.raises(SystemExit, match=r"requirements-serve\.lock; why stands above"):
+        course.set_up_serving()
+    monkeypatch.setattr(course, "install", lambda lock, environment: installed.append((lock, environment)) or 0)
+    for _ in range(2):
+        course.set_up_serving()
+    lock = course.SERVE_LOCK.read_text(encoding="utf-8")
+    assert installed == [(lock, tmp_path / ".venv")] * 2  # the failure, and once more
+    monkeypatch.setattr(course, "SERVE_LOCK", tmp_path / "other.lock")
+    course.SERVE_LOCK.write_text("fastapi==1")
+    course.set_up_serving()
+    assert installed[2:] == [("fastapi==1", tmp_path / ".venv")]
+    assert capsys.readouterr().out.count("Adding FastAPI") == 3
+    os.close(lab)
+
+
+def test_the_servers_lock_loses_what_the_courses_has(tmp_path, monkeypatch):
+    written = {
+        "requirements.lock": "# by uv\nanyio==4 \\\n    --hash=sha256:a\nclick==8 ; sys_platform == 'x' \\\n    --hash=sha256:b\n",
+        "requirements-serve.lock": "# by uv\nanyio==4 \\\n    --hash=sha256:a\nfastapi==1 \\\n    --hash=sha256:c\n",
+    }
+
+    def compile_lock(command, cwd):
+        path = tmp_path / command[command.index("-o") + 1]
+        path.write_text(written.get(path.name, "sphinx==9\n"), encoding="utf-8")
+        return 0
+
+    monkeypatch.setattr(course, "COURSE", tmp_path)
+    for name, file in [("LOCK", ""), ("BENCH_LOCK", "-bench"), ("SITE_LOCK", "-site"), ("SERVE_LOCK", "-serve")]:
+        monkeypatch.setattr(course, name, tmp_path / f"requirements{file}.lock")
+    monkeypatch.setattr(course.shutil, "which", lambda name: name)
+    monkeypatch.setattr(course.subprocess, "call", compile_lock)
+    assert course.lock() == 0
+    assert course.SERVE_LOCK.read_text() == "# by uv\nfastapi==1 \\\n    --hash=sha256:c\n"
+    assert course.LOCK.read_text() == written["requirements.lock"] and course.SITE_LOCK.read_text() == "sphinx==9\n"
+
+
+def test_the_proof_needs_the_server(monkeypatch):
+    """Else its tests would be skipped."""
+    made = []
+    monkeypatch.setattr(course, "set_up_serving", lambda: made.append("serving"))
+    monkeypatch.setattr(course, "set_up", lambda *_: sys.exit("far enough"))
+    with pytest.raises(SystemExit, match="far enough"):
+        course.test()
+    assert made == ["serving"]
 
 
 @pytest.mark.parametrize("cause", ["no ensurepip", "venv", "lock", "course", "old one stays"])

@@ -1,6 +1,7 @@
 """The repository's own rules: lock, environments, lessons, imports, doctor. None of it needs a model."""
 
 import ast
+import importlib.metadata
 import io
 import re
 import statistics
@@ -49,7 +50,8 @@ HELPERS = [
 ]
 HELPERS += ["optimizers", "finetuning", "candidates", "few_labels", "wordpiece", "docstrings", "corpus", "pretraining"]
 HELPERS += ["language_models", "explanation", "faithfulness", "surrogates", "behaviour", "highlights", "feature_plots"]
-HELPERS += ["predicting", "export", "compression", "serving", "monitoring", "scaling"]
+HELPERS += ["predicting", "export", "compression", "forms", "protocols", "gauges", "page", "workers", "application"]
+HELPERS += ["serving", "monitoring", "scaling"]
 
 
 def locked_versions() -> dict[str, list[tuple[Version, str]]]:
@@ -102,6 +104,25 @@ def test_the_lock_of_the_site_holds_what_it_needs_and_agrees_with_the_course():
     for wanted in map(Requirement, PROJECT["dependency-groups"]["site"]):
         found = [version for name, version in pins if name == canonicalize_name(wanted.name)]
         assert found and all(version in wanted.specifier for version in found), wanted
+
+
+def test_the_lock_of_the_server_holds_only_what_the_course_lacks_and_both_together_are_whole():
+    lock = (ROOT / "requirements-serve.lock").read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[\w.-]+==)", lock, flags=re.M)[1:]
+    assert blocks and all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in lock and "--index" not in lock and "--find-links" not in lock
+    pins = dict(re.split(r"==| ", pin)[:2] for pin in pins_of(lock))
+    assert {"fastapi", "uvicorn", "starlette"} <= set(pins) and not set(pins) & set(locked_versions())
+    there = {name: [version for version, _ in versions] for name, versions in locked_versions().items()}
+    there |= {name: [Version(version)] for name, version in pins.items()}
+    for wanted in map(Requirement, PROJECT["dependency-groups"]["serve"]):
+        found = there.get(canonicalize_name(wanted.name), [])
+        assert found and all(version in wanted.specifier for version in found), wanted
+    for name in pins:  # what they need themselves
+        needs = map(Requirement, importlib.metadata.requires(name) or [])
+        for wanted in [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]:
+            found = there.get(canonicalize_name(wanted.name), [])
+            assert found and all(version in wanted.specifier for version in found), (name, wanted)
 
 
 def test_the_lock_forks_jax_by_python():

@@ -6,6 +6,7 @@
            --backbone, --max-length: another BERT, more tokens of a text
            --profile full: BERT-base on public data; wants an accelerator and a network
   predict  label texts with the model that lesson 11 exported last: --data new.csv, or the texts themselves
+  serve    answer texts over HTTP with that model, or the one in a FOLDER: --port, --host, --key-file
   test     prove it: unit tests, strict nbval, and the same without TensorFlow
            (run and test do two things at a time, each on half of the cores; LANES=1: one at a time on all)
   experiments  make data/results/ anew: what needs many seeds or long training
@@ -41,6 +42,7 @@ LOCK = COURSE / "requirements.lock"
 MAIN, WITHOUT_TENSORFLOW = COURSE / ".venv", COURSE / ".venv-without-tensorflow"
 BENCH, BENCH_LOCK = COURSE / ".venv-bench", COURSE / "benchmarks" / "requirements.lock"
 SITE, SITE_LOCK = COURSE / ".venv-site", COURSE / "requirements-site.lock"
+SERVE_LOCK = COURSE / "requirements-serve.lock"  # only what the course's own lock does not hold
 # PyTorch without CUDA (Python 3.11, Linux, x86-64). Public indexes list for this system only builds with CUDA, 3 GB more,
 # so this one is taken where pip has been told of a place that holds it (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL).
 TORCH_WITHOUT_CUDA = (
@@ -266,6 +268,25 @@ def make_site_environment(lock: str) -> None:
         sys.exit(f"pip could not install {SITE_LOCK.name}; why stands above. Is the package index within reach?")
 
 
+def set_up_serving() -> None:
+    """Make the main environment, and add what the server needs beside the course's packages.
+
+    That disturbs nobody who uses the environment, and an open JupyterLab uses it for hours. So this waits only for others
+    who add the same. Ends the program with a remedy when pip fails.
+    """
+    set_up(MAIN)
+    lock = SERVE_LOCK.read_text(encoding="utf-8")
+    stamp_file, stamp = MAIN / "serving-made-from", hashlib.sha256(lock.encode()).hexdigest()
+    adding = COURSE / ".venv-serving"
+    hold(adding, shared=False)
+    if text_of(stamp_file) != stamp:
+        print(f"Adding FastAPI and uvicorn to {MAIN.name}: some seconds ...", flush=True)
+        if install(lock, MAIN):
+            sys.exit(f"pip could not install {SERVE_LOCK.name}; why stands above. Is the package index within reach?")
+        stamp_file.write_text(stamp, encoding="utf-8")
+    release(adding)
+
+
 def setup() -> int:
     """Make the main environment."""
     set_up(MAIN)
@@ -284,6 +305,15 @@ def predict() -> int:
     set_up(MAIN)
     # Not `call`: the path of a reader's file counts from where the reader is.
     return subprocess.call([str(python_of(MAIN)), "-m", "helpers.predicting", *sys.argv[2:]])
+
+
+def serve() -> int:
+    """Become the server, so that a signal reaches it; the environment stays held."""
+    set_up_serving()
+    for file in HELD.values():
+        os.set_inheritable(file.fileno(), True)
+    python = str(python_of(MAIN))
+    return os.execv(python, [python, "-m", "helpers.serving", *sys.argv[2:]])
 
 
 def experiments() -> int:
@@ -397,7 +427,7 @@ def keep_compiled(folder: Path) -> dict[str, str]:
 
 def test() -> int:
     """All proofs, step by step, each with its time; 0 when all hold."""
-    set_up(MAIN)
+    set_up_serving()
     set_up(WITHOUT_TENSORFLOW, TENSORFLOW_FAMILY)
     results = {}
     with tempfile.TemporaryDirectory(prefix="course-artifacts-") as empty:
@@ -447,9 +477,16 @@ def lock() -> int:
     command += ["--no-emit-index-url", "--quiet", "--upgrade", "--custom-compile-command", "make lock"]
     course, same = ["pyproject.toml", "--group", "dev"], ["-c", LOCK.name]
     failed = subprocess.call([*command, *course, "-o", LOCK.name], cwd=COURSE)
-    others = {BENCH_LOCK: ["benchmarks/requirements.in"], SITE_LOCK: ["--group", "site"]}
+    others = {
+        BENCH_LOCK: ["benchmarks/requirements.in"],
+        SITE_LOCK: ["--group", "site"],
+        SERVE_LOCK: ["--group", "serve"],
+    }
     for path, wanted in others.items():
         failed = failed or subprocess.call([*command, *wanted, *same, "-o", str(path.relative_to(COURSE))], cwd=COURSE)
+    if not failed:  # the server's packages come beside the course's
+        names = {line.split("==")[0] for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line}
+        SERVE_LOCK.write_text(lock_without(SERVE_LOCK.read_text(encoding="utf-8"), names), encoding="utf-8")
     return failed
 
 
@@ -460,7 +497,7 @@ def doctor() -> int:
 
 COMMANDS = {
     c.__name__: c
-    for c in (setup, run, predict, test, experiments, bench, site, stress, outputs, lab, lint, lock, doctor)
+    for c in (setup, run, predict, serve, test, experiments, bench, site, stress, outputs, lab, lint, lock, doctor)
 }
 
 if __name__ == "__main__":
