@@ -539,8 +539,8 @@ print(*("    " + known["text"].iloc[row] for row in near[0][:3]), sep="\n")
 given = theirs[: len(some)].argmax(axis=1)
 agree = 100 * (votes.argmax(axis=1) == given).mean()
 course.finding("the ten vote as the model answers in over 95 %", agree > 95, agree)
-if train_limit is None:
-    wrong = given != labels
+wrong = given != labels
+if train_limit is None and wrong.any():
     agree = 100 * (votes.argmax(axis=1) == given)[wrong].mean()
     course.finding("where it is wrong in over 85 %", agree > 85, agree)
 
