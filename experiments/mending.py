@@ -30,7 +30,9 @@ def point(texts: str, seed: int) -> dict:
 
 EXPERIMENTS = {
     "mend": [point(texts, seed) for seed in SEEDS for texts in ("reviews", "and plain sentences")],
-    "cause": [point(texts, seed) for seed in SEEDS[:2] for texts in ("less past in complaints", "fewer other complaints")],
+    "cause": [
+        point(texts, seed) for seed in SEEDS[:2] for texts in ("less past in complaints", "fewer other complaints")
+    ],
 }
 
 

@@ -288,12 +288,13 @@ def summarise(found: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[by, "cases", "failed", "share", "low", "high"])
 
 
-# Share of a kind's cases that may fail before a release is stopped. Of plain sentences 2 of 72; capitals and spaces never
-# reach this course's model. The others: the upper ends of the intervals of lesson 05's model on 400 test reviews, rounded
-# up, so that a model as good as that one passes.
+# Share of a kind's cases that may fail before a release is stopped. Of plain sentences 2 of 72, and of negations the upper
+# end of the interval of the worst of the three models that lesson 09 mended (5 of 72): lesson 05's model passes neither.
+# Capitals and spaces never reach this course's model. The others: the upper ends of the intervals of lesson 05's model on
+# 400 test reviews, rounded up, so that a model as good as that one passes.
 MAY_FAIL = {
     "plain": 0.03,
-    "negation": 0.38,
+    "negation": 0.16,
     "direction": 0.06,
     "one typo": 0.10,
     "three typos": 0.19,

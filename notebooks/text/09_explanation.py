@@ -89,7 +89,7 @@ course.claim("explanation.log_odds agrees up to rounding", off < rounding, off)
 # ## Take a word away
 #
 # What would the model answer without this word? The log-odds of the whole text, less those without the word, are the
-# word's **occlusion** (遮挡). We remove *tokens*, since a text glued together anew might be read differently. They are
+# word's **occlusion** (遮挡). We remove *tokens*, since joining the rest anew might change its tokens. They are
 # deleted, or `[MASK]` takes their place.
 
 # %%
@@ -121,8 +121,7 @@ draw(reading, occluded, "Each word deleted alone")
 # ## Words that work together: Shapley values
 #
 # In "Warm, funny, wonderful." each word alone would do. If one goes, the other two carry the answer, so occlusion gives
-# each of them little. In "Not bad, really." two words need each other. Without either of them the praise is gone, so
-# occlusion gives *both* the whole change.
+# each of them little. In "Not bad, really." two words need each other. Without either of them the praise is gone, so occlusion gives *both* too much.
 #
 # So let the words come one after the other, in *every* order. The **Shapley value** (沙普利值) of a word is the mean of
 # what it adds when it comes. Three words have six orders:
@@ -146,22 +145,21 @@ course.claim("each order sums to f(all) - f(nothing)", off < rounding, off)
 alone = explanation.occlusion(classifier, small, praise)
 bad, warm = (o.sum() / s.sum() for o, s in zip(alone, shapley, strict=True))
 if train_limit is None:
-    course.finding("'Not bad': occlusion sums to over 1.5 times that", bad > 1.5, bad)
+    told = "'Not bad': occlusion sums to over 1.5 times Shapley's"
+    course.finding(told, bad > 1.5, bad)
     course.finding("'Warm': to under 0.6 times that", warm < 0.6, warm)
 
 # %% [markdown]
 # Since each order sums to the same, so do the values. (*Nothing* is `[CLS]` and `[SEP]` alone.)
 #
-# Ten words have 3,628,800 orders, so the helper draws six. The sum is exact; only how the words share it is an
+# Ten words have 3,628,800 orders, so the helper then draws six. The sum is exact; only how the words share it is an
 # estimate.
 #
 # ## Slopes: integrated gradients
 #
-# One backward pass gives the slope of the log-odds along all numbers of all token vectors. **Gradient x input**
-# multiplies slopes by vectors. But a slope tells what a tiny step would do, and removing a word is no tiny step.
+# One backward pass gives the log-odds' slopes along all token vectors' numbers. **Gradient norm** is their length; **gradient x input** multiplies by vectors. But a slope tells what a tiny step would do, and removing a word is no tiny step.
 #
-# **Integrated gradients** (积分梯度) walk the whole way: straight from a text of `[MASK]` to ours. They take the mean slope
-# of 32 places and multiply it by the way.
+# **Integrated gradients** (积分梯度) walk the whole way: straight from a text of `[MASK]` to ours. They take the mean slope of 32 places, times the way.
 
 # %%
 start = explanation.look_up(classifier, np.where(owner >= 0, mask, ids))
@@ -247,8 +245,7 @@ alt = ", ".join(f"{name} {mean:.2f}" for name, mean in wide["mean"].items())
 figures.show(figure, f"A point with its interval for each method: {alt}")
 
 # %% [markdown]
-# Shapley values, occlusion and integrated gradients find the words that carry the answer. Attention and plain gradients
-# colour a text as convincingly, and are hardly better than chance.
+# Shapley values, occlusion and integrated gradients find the words that carry the answer. Attention and plain slopes colour a text as convincingly, and lie far nearer to chance.
 #
 # ## Two more tests
 #
@@ -271,8 +268,7 @@ course.claim("integrated gradients under 0.35", free < 0.35, free)
 
 # %% [markdown]
 # The first columns say how alike an explanation stays (1: the same order of words), by shuffled layers (0: the head
-# alone; *all*: the embeddings, too). With six layers gone rollout still orders the words much as before: it would say
-# much the same of any model.
+# alone; *all*: the embeddings, too). `planted`: % found first. The last attention passes that, but shuffled weights change it little, and rollout less.
 #
 # ## A readable model beside it
 #
@@ -280,8 +276,7 @@ course.claim("integrated gradients under 0.35", free < 0.35, free)
 # **surrogate** (代理模型) can be read. It speaks for BERT only as far as both answer alike: that share is its **fidelity**
 # (保真度).
 #
-# Ours is linear: a weight for each word and pair of words, fitted to BERT's *logits*. It needs no labels, so it also
-# learns from the undecided reviews: a **student**, distilled (蒸馏) from BERT.
+# Ours is linear: a weight for each word and pair of words, fitted to BERT's *logits*. It needs no labels, so undecided reviews serve, too: a **student**, distilled (蒸馏) from BERT.
 
 # %% tags=["nbval-ignore-output"]
 texts = pd.concat([train, splits.get("undecided", train[:0])])["text"].tolist()
@@ -302,8 +297,7 @@ if train_limit is None:
     course.finding("the student in over 76 %", high > 76, high)
 
 # %% [markdown]
-# Two models agree in half of the texts by chance, so this tree says hardly anything about BERT. The student agrees in
-# four of five. In the fifth, its reason cannot be BERT's.
+# Two models agree in half of the texts by chance, so this tree says hardly anything about BERT. The student agrees in four of five, perhaps for reasons of its own.
 #
 # ## Behavioural tests
 #
@@ -337,8 +331,7 @@ if course.on_reviews and train_limit is None:
     course.finding("reviews that begin so: under 35 % praise", share < 35, share)
 
 # %% [markdown]
-# Our reviewers complain in the past and praise in the present, so "The X was" became a sign of complaint. But is that
-# the *cause*? With two seeds the model was trained anew, once without some complaints in the past, so that "was" goes
+# All but "great" speak against it, and of the reviews that begin with "The X was" a quarter praise. But is that the *cause*? With two seeds the model was trained anew, once without some complaints in the past, so that "was" goes
 # with praise as often as other words do, and once without as many *others*.
 
 # %%
@@ -348,8 +341,7 @@ less, other = fails["less past in complaints"], fails["fewer other complaints"]
 course.claim("less past: over a quarter fewer fail", less < 0.75 * other, less, other)
 
 # %% [markdown]
-# So it is a cause, and not the only one. The **mend** adds some hundred plain sentences to train on. Two sets of 72
-# were *held out*: written before it, with no template and hardly a noun of these:
+# So it is a cause, and not the only one. The **mend** trains on several hundred plain sentences more. Two sets of 72 were *held out*: written earlier, sharing no template and hardly a noun:
 
 # %%
 runs = runtime.experiment("explanation_mend").set_index("texts")
@@ -364,10 +356,9 @@ worst = 100 * runs["low"].min()
 course.claim("test: the paired intervals begin above -3 points", worst > -3, worst)
 
 # %% [markdown]
-# A row is a set or a kind, with the % that fail. Negation has gained, too; typos have not.
+# Rows: sets or kinds, with the % that fail. Negation gains, too; typos and numbers do not.
 #
-# What is mended must not break again unseen. So each kind has a **limit**, the share that `may fail`, for the release
-# gate of lesson 13. They say what a model cannot do, and not how often people meet it.
+# What is mended must not break again unseen. So each kind has a **limit**, the share that `may fail`, for the release gate of lesson 13. Lesson 05's model does not pass. Tests say what a model cannot do, not how often people meet it.
 
 # %% [markdown]
 # ## Going further: attention rollout by hand
@@ -440,8 +431,7 @@ course.claim("by hand and helper agree up to rounding", off < rounding, off)
 # %% [markdown]
 # ## Going further: where the student and BERT part
 #
-# Here are the reviews on which BERT is surest and the student answers otherwise, with the terms that the student goes
-# by (`a` is what they add for its answer). What does a sum of words not see?
+# Here are the reviews on which BERT is surest and the student answers otherwise, with the terms that the student goes by and what each adds. What does a sum of words not see?
 
 # %% tags=["nbval-ignore-output"]
 apart = surrogates.where_they_part(test["text"], both["student"], theirs, 3)
@@ -452,8 +442,8 @@ for row in apart.itertuples():
     print(f"BERT {label_names[row.model]}, student {answer} ({said}):\n    {row.text}")
 
 # %% [markdown]
-# Can depth save the tree, or more texts the linear model? This was computed beforehand on all test reviews. (`texts`
-# names the parts that a model has learnt from, `learns` what.)
+# Depth does not save the tree, and more texts add little to the linear model. This was computed beforehand on all test
+# reviews. (`texts` names the parts that a model has learnt from, `learns` what.)
 
 # %%
 stored = runtime.experiment("explanation_surrogates")
@@ -498,7 +488,7 @@ if train_limit is None:
     course.finding("after: over 0.7", new > 0.7, new)
 
 # %% [markdown]
-# After fine-tuning nearly all that differs lies on one line: which class, and how surely. So two components show what
+# After fine-tuning nearly all that differs lies on one line, and the classes lie at its ends. So two components show what
 # is there, and slower drawings (t-SNE, UMAP) have little to add. Before it, two components hold little of the whole, so
 # a drawing of them proves nothing.
 #
@@ -578,7 +568,7 @@ if course.on_reviews and train_limit is None:
 
 # %% [markdown]
 # A patch is quick, and these sentences are mended. But it may cost accuracy on the reviews (the last numbers: now and
-# before). Training anew with the same sentences showed no loss.
+# before). Training anew with the same sentences is safer: see the intervals in *Behavioural tests*.
 #
 # ## Going further: any text, your own file
 #
@@ -594,8 +584,7 @@ for row, one, s in zip(worst.itertuples(), wrong, found, strict=True):
     draw(one, s, f"Really {label_names[row.label]}", "the wrong answer")
 
 # %% [markdown]
-# What changes should not matter for *your* texts? The changes of this lesson work in each script that has what they
-# change. Their limits come along:
+# What changes should not matter for *your* texts? Each change works in any writing system that has what it changes. Their limits come along:
 
 # %% tags=["nbval-ignore-output"]
 kinds = [*behaviour.CHANGES, "names", "neutral sentence", "direction"]
@@ -699,7 +688,7 @@ print(f"p {p.round(2)}, log-odds {np.round(values, 2)}")
 #
 # <details><summary>5. When may a readable tree be shown as "what BERT does"?</summary>
 #
-# If its fidelity on new texts is high. Ours is hardly above chance (*A readable model beside it*).
+# High fidelity on new texts is needed, and not enough. Ours is hardly above chance (*A readable model beside it*).
 #
 # </details>
 #
