@@ -98,11 +98,12 @@ rows = {
     "delete": [ids[owner != k] for k in range(number)],
     "mask": [np.where(owner == k, mask, ids) for k in range(number)],
 }
+same = []
 for how, without in rows.items():
     f = explanation.log_odds(explanation.answer(classifier, [ids, *without]), target[0])
-    by_hand = f[0] - f[1:]  # (units,)
-    helper = explanation.occlusion(classifier, [reading], target, how)[0]
-    course.claim(f"{how}: helper agrees", np.allclose(by_hand, helper, atol=rounding))
+    helper = explanation.occlusion(classifier, [reading], target, how)[0]  # (units,)
+    same.append(np.allclose(f[0] - f[1:], helper, atol=rounding))
+course.claim("deleted or masked, the helper agrees", all(same))
 
 # %% tags=["nbval-ignore-output"]
 def draw(reading, scores, title, answer="the answer"):
@@ -145,9 +146,8 @@ course.claim("each order sums to f(all) - f(nothing)", off < rounding, off)
 alone = explanation.occlusion(classifier, small, praise)
 bad, warm = (o.sum() / s.sum() for o, s in zip(alone, shapley, strict=True))
 if train_limit is None:
-    told = "'Not bad': occlusion sums to over 1.5 times Shapley's"
-    course.finding(told, bad > 1.5, bad)
-    course.finding("'Warm': to under 0.6 times that", warm < 0.6, warm)
+    course.finding("'Not bad': occlusion over 1.5 times Shapley's sum", bad > 1.5, bad)
+    course.finding("'Warm': under 0.6 times Shapley's", warm < 0.6, warm)
 
 # %% [markdown]
 # Since each order sums to the same, so do the values. (*Nothing* is `[CLS]` and `[SEP]` alone.)
@@ -229,11 +229,12 @@ if train_limit is None:
 
 # %%
 stored = runtime.experiment("explanation_faithfulness").set_index("method")
+leads = []
 for how in explanation.HOWS:
     rows = stored[how].str["comprehensiveness"]
     wide = pd.DataFrame(list(rows), rows.index, ["mean", "low", "high"])
-    lead = wide["mean"][good].min() - wide["mean"].drop(good).max()
-    course.claim(f"{how}: the three lead all others by over 0.1", lead > 0.1, lead)
+    leads.append(wide["mean"][good].min() - wide["mean"].drop(good).max())
+course.claim("the three lead by over 0.1, either way", min(leads) > 0.1, min(leads))
 if train_limit is None:
     then = stored["delete"]["occlusion"]["comprehensiveness"][0]
     now = fall["occlusion"].mean()
@@ -327,8 +328,7 @@ if course.on_reviews and train_limit is None:
     now = int(behaviour.run(chosen.predict_proba, now)["failed"].sum())
     course.finding("with 'is' under half as many", now < failed / 2, now)
     begins = train["label"][train["text"].str.match(r"The \w+ (?:was|were)\b")]
-    share = 100 * begins.mean()
-    course.finding("reviews that begin so: under 35 % praise", share < 35, share)
+    course.finding("reviews that begin so: praise under 0.35", begins.mean() < 0.35, begins.mean())
 
 # %% [markdown]
 # All but "great" speak against it, and of the reviews that begin with "The X was" a quarter praise. But is that the *cause*? With two seeds the model was trained anew, once without some complaints in the past, so that "was" goes
