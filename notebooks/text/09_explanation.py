@@ -327,8 +327,8 @@ if course.on_reviews and train_limit is None:
     now = shown.assign(text=shown["text"].str.replace(" was ", " is "))
     now = int(behaviour.run(chosen.predict_proba, now)["failed"].sum())
     course.finding("with 'is' under half as many", now < failed / 2, now)
-    begins = train["label"][train["text"].str.match(r"The \w+ (?:was|were)\b")]
-    course.finding("reviews that begin so: praise under 0.35", begins.mean() < 0.35, begins.mean())
+    praise = train["label"][train["text"].str.match(r"The \w+ (was|were)\b")].mean()
+    course.finding("reviews that begin so: praise under 0.35", praise < 0.35, praise)
 
 # %% [markdown]
 # All but "great" speak against it, and of the reviews that begin with "The X was" a quarter praise. But is that the *cause*? With two seeds the model was trained anew, once without some complaints in the past, so that "was" goes
