@@ -118,8 +118,8 @@ def measure_gaps(classifier: models.Classifier, readings: Sequence, targets: np.
 def planted_point(configuration: dict, classifier: models.Classifier, splits: dict) -> dict:
     """Train the classifier on until planted words decide; then in what share each method ranks the planted word first.
 
-    Stored as well: its accuracy with the planted words, and on the same texts before they were planted. The second one
-    should be near a half: then the words decide, and nothing else.
+    Stored as well: its accuracy with the planted words, and on the same texts before they were planted. The labels do not
+    depend on the texts, so the second one is about a half by chance, and the first can come near 1 by the words alone.
     """
     seed = configuration["seed"]
     trained = faithfulness.copy(classifier)

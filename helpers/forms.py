@@ -145,7 +145,7 @@ class Infer(Form):
 
     id: str | None = Field(None, max_length=128)
     inputs: list[Tensor] = Field(min_length=1, max_length=1)
-    outputs: list[Output] | None = None
+    outputs: list[Output] | None = Field(None, max_length=2)  # each adds to the answer
 
     @property
     def texts(self) -> list[str]:

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import ipaddress
+import math
 import os
 import re
 import signal
@@ -69,6 +70,11 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def seconds_to_end(limits: forms.Limits) -> int:
+    """How long a request that has begun may last: its body may still come, and then it is answered."""
+    return math.ceil(limits.seconds_to_send + limits.seconds_to_answer) + 1
+
+
 def serve(service: application.Service, listener: socket.socket) -> None:
     """Answer until SIGTERM or Ctrl-C, then answer what was taken, and return."""
     config = uvicorn.Config(
@@ -81,7 +87,7 @@ def serve(service: application.Service, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=75,  # longer than a proxy's
-        timeout_graceful_shutdown=int(service.limits.seconds_to_answer) + 1,
+        timeout_graceful_shutdown=seconds_to_end(service.limits),
     )
     Server(config, service).run(sockets=[listener])
 

@@ -124,6 +124,11 @@ WRONG = {
         {"inputs": [tensor()], "outputs": [{"name": SECRET}]},
         "outputs.0.name: Input should",
     ),
+    "three outputs": (
+        forms.Infer,
+        {"inputs": [tensor()], "outputs": [{"name": "label"}] * 3},
+        "outputs: List should have at most 2 items",
+    ),
     "long id": (forms.Infer, {"inputs": [tensor()], "id": SECRET * 20}, "id: String should have at most 128"),
 }
 

@@ -19,7 +19,7 @@ pytest.importorskip("fastapi", reason="`make serve` and `make test` install Fast
 
 from test_predicting import NAMES, write_model
 
-from helpers import predicting, runtime, serving
+from helpers import forms, predicting, runtime, serving
 
 pytestmark = pytest.mark.once  # what answers needs neither backend
 
@@ -326,6 +326,11 @@ def keep_handler():
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+def test_a_request_that_has_begun_may_send_and_be_answered_before_the_end():
+    limits = forms.Limits(seconds_to_send=6, seconds_to_answer=1.5)
+    assert serving.seconds_to_end(limits) == 9  # 7.5 and a second, rounded up
 
 
 def test_all_cores_work_unless_told_otherwise(monkeypatch):

@@ -224,7 +224,7 @@ if train_limit is None:
     course.finding("their intervals begin above random's end", low > high, low, high)
 
 # %% [markdown]
-# Twenty reviews leave wide intervals. So the same was computed beforehand on 200, with both ways of removing. The
+# Twenty reviews leave wide intervals. So 200 were computed beforehand, with both ways of removing. The
 # figure shows the second, `[MASK]`:
 
 # %%
@@ -268,8 +268,9 @@ course.claim("six layers shuffled: rollout stays over 0.6", fixed > 0.6, fixed)
 course.claim("integrated gradients under 0.35", free < 0.35, free)
 
 # %% [markdown]
-# The first columns say how alike an explanation stays (1: the same order of words), by shuffled layers (0: the head
-# alone; *all*: the embeddings, too). `planted`: % found first. The last attention passes that, but shuffled weights change it little, and rollout less.
+# The first columns say how alike an explanation stays (1: the same order), by shuffled layers (0: the head
+# alone; *all*: the embeddings, too). `planted`: % found first. The last attention passes that. But shuffled
+# weights change it little, and rollout less: both add up a word's tokens, whose number no weight changes.
 #
 # ## A readable model beside it
 #
@@ -304,7 +305,7 @@ if train_limit is None:
 #
 # **CheckList** tests one ability at a time, with sentences from templates. Some have a sure answer (*plain*,
 # *negation*). Some changes, such as a typo or another name, must not change an answer. Added praise must not lower the
-# odds of "positive" (*direction*). Plain ones come first:
+# odds of "positive" (*direction*).
 
 # %% tags=["nbval-ignore-output"]
 if course.on_reviews:
@@ -341,7 +342,8 @@ less, other = fails["less past in complaints"], fails["fewer other complaints"]
 course.claim("less past: over a quarter fewer fail", less < 0.75 * other, less, other)
 
 # %% [markdown]
-# So it is a cause, and not the only one. The **mend** trains on several hundred plain sentences more. Two sets of 72 were *held out*: written earlier, sharing no template and hardly a noun:
+# So it is a cause, and not the only one. The **mend** trains on several hundred plain sentences more. Two sets of 72 were *held out*: written before
+# a mend was judged, sharing no template and hardly a noun:
 
 # %%
 runs = runtime.experiment("explanation_mend").set_index("texts")
@@ -356,9 +358,10 @@ worst = 100 * runs["low"].min()
 course.claim("test: the paired intervals begin above -3 points", worst > -3, worst)
 
 # %% [markdown]
-# Rows: sets or kinds, with the % that fail. Negation gains, too; typos and numbers do not.
+# Rows: sets or kinds, with the % that fail. Negation gains, too; typos do not.
 #
-# What is mended must not break again unseen. So each kind has a **limit**, the share that `may fail`, for the release gate of lesson 13. Lesson 05's model does not pass. Tests say what a model cannot do, not how often people meet it.
+# So that none breaks again unseen, each kind has a **limit**, the share that `may fail`, for the release gate of
+# lesson 13. Lesson 05's model does not pass. Tests say what a model cannot do, not how often people meet it.
 
 # %% [markdown]
 # ## Going further: attention rollout by hand
@@ -568,7 +571,7 @@ if course.on_reviews and train_limit is None:
 
 # %% [markdown]
 # A patch is quick, and these sentences are mended. But it may cost accuracy on the reviews (the last numbers: now and
-# before). Training anew with the same sentences is safer: see the intervals in *Behavioural tests*.
+# before). One seed cannot tell whether it costs more than training anew (*Behavioural tests*).
 #
 # ## Going further: any text, your own file
 #
