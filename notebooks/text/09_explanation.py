@@ -14,7 +14,7 @@
 # - draw what a model's vectors hold;
 # - test behaviour, find the cause of a failure, and set limits.
 #
-# **You need first:** lessons 02 (attention), 05 and 06. **Time:** about 45 minutes to read, 30 for the exercises, three
+# **You need first:** lessons 02 (attention), 05 and 06. **Time:** about 45 minutes to read, 30 for the exercises, four
 # to run on two CPU cores (some minutes more if lesson 05 has not run).
 
 # %%
