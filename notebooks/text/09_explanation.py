@@ -327,7 +327,7 @@ if course.on_reviews and train_limit is None:
     course.finding("at least 5 of 72 plain sentences fail", failed >= 5, failed)
     now = shown.assign(text=shown["text"].str.replace(" was ", " is "))
     now = int(behaviour.run(chosen.predict_proba, now)["failed"].sum())
-    course.finding("with 'is' under half as many", now < failed / 2, now)
+    course.finding("with 'is' over a quarter fewer", now < 0.75 * failed, now)
     praise = train["label"][train["text"].str.match(r"The \w+ (was|were)\b")].mean()
     course.finding("reviews that begin so: praise under 0.35", praise < 0.35, praise)
 
